@@ -1,0 +1,34 @@
+"""What holds for every test: hypothesis tries the same examples everywhere and keeps no database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from worldmodels.rollouts.latents import LatentEpisode
+
+settings.register_profile("worldmodels", deadline=None, derandomize=True, database=None)
+settings.load_profile("worldmodels")
+
+
+class RandomLatents(Protocol):
+    """random_latents(length, seed=0, terminated=True): an episode of noise with 4 latents and 2 actions."""
+
+    def __call__(self, length: int, seed: int = 0, terminated: bool = True) -> LatentEpisode: ...
+
+
+@pytest.fixture(scope="session")
+def random_latents() -> RandomLatents:
+    from worldmodels.rollouts.latents import LatentEpisode
+
+    def make(length: int, seed: int = 0, terminated: bool = True) -> LatentEpisode:
+        rng = np.random.default_rng(seed)
+        mu, logvar = rng.normal(size=(2, length + 1, 4)).astype(np.float32)
+        actions = rng.uniform(-1, 1, (length, 2)).astype(np.float32)
+        return LatentEpisode(mu, logvar, actions, rng.normal(size=length).astype(np.float32), terminated)
+
+    return make

@@ -1,0 +1,134 @@
+"""Collecting: what was played is what is stored."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from worldmodels.envs.game import game
+from worldmodels.envs.pool import PoolStep, open_pool
+from worldmodels.rollouts.collect import collect, play
+from worldmodels.rollouts.exploration import random_networks, random_walk
+from worldmodels.rollouts.store import EpisodeStore
+
+REPEAT = 2
+
+
+class CountingPool:
+    """Games whose frames count their steps; game b ends after ends[b] steps (negative: it is truncated)."""
+
+    def __init__(self, ends: list[int]) -> None:
+        self.spec, self.action_repeat, self.ends = game("car-racing"), REPEAT, np.array(ends)
+
+    def reset(self, seeds: list[int]) -> np.ndarray:
+        self.steps_taken = np.zeros(len(seeds), np.int64)
+        return self.frames()
+
+    def frames(self) -> np.ndarray:
+        return np.broadcast_to(self.steps_taken[:, None, None, None], (len(self.ends), 64, 64, 3)).astype(
+            np.uint8
+        )
+
+    def step(self, actions: np.ndarray) -> PoolStep:
+        before = self.steps_taken
+        self.steps_taken = np.minimum(before + REPEAT, abs(self.ends))
+        ended = self.steps_taken == abs(self.ends)
+        rewards = (self.steps_taken - before).astype(np.float32)
+        return PoolStep(self.frames(), rewards, ended & (self.ends > 0), ended & (self.ends < 0))
+
+
+class CountingPolicy:
+    """Acts with the number of the tick."""
+
+    name = "counting"
+
+    def start(self, seeds: list[int]) -> None:
+        self.tick = 0
+
+    def act(self, frames: np.ndarray) -> np.ndarray:
+        self.tick += 1
+        return np.full((len(frames), 3), self.tick, np.float32)
+
+
+def test_frames_actions_and_rewards_are_aligned_and_stop_at_the_end():
+    ticks: list[int] = []
+    pool = CountingPool([5, -4, 1, 99])
+    died, cut, short, long = play(pool, CountingPolicy(), [7, 8, 9, 10], 4, REPEAT, ticks.append)  # type: ignore[arg-type]
+    assert died.frames[:, 0, 0, 0].tolist() == [0, 2, 4, 5]  # frames[t] is what was seen before actions[t]
+    assert died.actions[:, 0].tolist() == [1, 2, 3]
+    assert died.rewards.tolist() == [2, 2, 1]  # earned by actions[t]
+    assert (died.terminated, died.game_steps, died.seed, died.policy) == (True, 5, 7, "counting")
+    assert (cut.terminated, cut.game_steps, cut.length) == (False, 4, 2)
+    assert (short.terminated, short.game_steps, short.length) == (True, 1, 1)
+    assert (long.terminated, long.game_steps, long.length) == (False, 8, 4), "cut off by max_ticks"
+    assert ticks == [4, 3, 2, 1]
+
+
+def test_playing_stops_when_all_have_ended():
+    pool, policy = CountingPool([3, 2]), CountingPolicy()
+    play(pool, policy, [1, 2], 100, REPEAT)  # type: ignore[arg-type]
+    assert policy.tick == 2
+
+
+def test_a_batch_without_actions_is_refused():
+    with pytest.raises(ValueError, match="max_ticks must be at least 1, got 0"):
+        play(CountingPool([3]), CountingPolicy(), [1], 0, REPEAT)  # type: ignore[arg-type]
+
+
+def test_another_action_repeat_than_the_pools_is_refused():
+    with pytest.raises(ValueError, match="repeats actions 2 times, got action_repeat 3"):
+        play(CountingPool([3]), CountingPolicy(), [1], 4, 3)  # type: ignore[arg-type]
+
+
+def toy_batch(store: EpisodeStore, seeds: list[int], first: int = 0) -> tuple[float, ...]:
+    spec = game("toy")
+    with open_pool(spec, action_repeat=REPEAT) as pool:
+        collected = collect(pool, random_walk(spec), seeds, store, first, 30, REPEAT)
+    assert collected.episodes == len(seeds)
+    assert collected.actions == sum(store.read(first + i).length for i in range(len(seeds)))
+    assert collected.game_steps == sum(store.read(first + i).game_steps for i in range(len(seeds)))
+    assert collected.seconds > 0
+    return collected.scores
+
+
+def test_episodes_are_stored_in_order(tmp_path: Path):
+    store = EpisodeStore(tmp_path)
+    scores = toy_batch(store, [11, 12, 13], first=5)
+    assert store.indices() == [5, 6, 7]
+    assert [store.read(index).seed for index in store.indices()] == [11, 12, 13]
+    assert tuple(store.read(index).score for index in store.indices()) == scores
+
+
+def test_the_same_seeds_give_the_same_files_byte_for_byte(tmp_path: Path):
+    a, b, alone = (EpisodeStore(tmp_path / name) for name in ("a", "b", "alone"))
+    toy_batch(a, [1, 2, 3])
+    toy_batch(b, [1, 2, 3])
+    toy_batch(alone, [2], first=1)
+    assert a.path(0).read_bytes() != a.path(1).read_bytes()
+    for index in range(3):
+        assert a.path(index).read_bytes() == b.path(index).read_bytes()
+    assert a.path(1).read_bytes() == alone.path(1).read_bytes(), "neighbours make no difference"
+
+
+def test_a_batch_that_was_cut_off_is_completed_by_playing_it_again(tmp_path: Path):
+    whole, cut = EpisodeStore(tmp_path / "whole"), EpisodeStore(tmp_path / "cut")
+    toy_batch(whole, [1, 2, 3])
+    toy_batch(cut, [1, 2, 3])
+    cut.path(2).unlink()
+    cut.path(1).with_name("episode-00001.npz.tmp").write_bytes(cut.path(1).read_bytes()[:100])
+    cut.path(1).unlink()
+    toy_batch(cut, [1, 2, 3])
+    names = sorted(path.name for path in cut.folder.iterdir())
+    assert names == sorted(path.name for path in whole.folder.iterdir())
+    assert all((cut.folder / name).read_bytes() == (whole.folder / name).read_bytes() for name in names)
+
+
+def test_car_racing_gives_the_same_files_again(tmp_path: Path):
+    spec = game("car-racing")
+    for name in ("a", "b"):
+        with open_pool(spec, action_repeat=4) as pool:
+            collect(pool, random_networks(spec), [1, 2], EpisodeStore(tmp_path / name), 0, 15, 4)
+    for index in range(2):
+        a, b = (EpisodeStore(tmp_path / name).path(index).read_bytes() for name in ("a", "b"))
+        assert a == b
+    assert EpisodeStore(tmp_path / "a").read(0).game_steps == 60

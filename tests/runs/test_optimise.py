@@ -1,0 +1,375 @@
+"""The optimisation loop: what is interrupted, killed or diverges ends as if nothing had happened, or says so.
+
+Run as a program, this file trains the small model of its tests until it kills itself.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from worldmodels.errors import UserError
+from worldmodels.runs.checkpoint import Checkpoint, load_checkpoint
+from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.metrics import read_metrics
+from worldmodels.runs.optimise import GIVE_UP_AFTER, LOG_EVERY, AdamConfig, autocast, optimise
+from worldmodels.runs.seeds import torch_stream
+
+STEPS = 2 * LOG_EVERY + 5
+CONFIG = AdamConfig(steps=STEPS, batch_size=8, learning_rate=0.05, final_learning_rate=0.001, clip=0.5)
+
+
+class Student(nn.Module):
+    """Learns a function of three numbers; one of its weights is frozen, as one of M's is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.hidden, self.out = nn.Linear(3, 5), nn.Linear(5, 1)
+        self.out.bias.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(torch.tanh(self.hidden(x)))
+
+
+Disturb = Callable[[int, Tensor, Student], Tensor]
+
+
+def undisturbed(step: int, loss: Tensor, model: Student) -> Tensor:
+    return loss
+
+
+def train(
+    run: RunFolder,
+    disturb: Disturb = undisturbed,
+    *,
+    config: AdamConfig = CONFIG,
+    made_from: Mapping[str, str] | None = None,
+    model_config: dict[str, object] | None = None,
+    device: str = "cpu",
+    save_every: float = math.inf,
+) -> str:
+    """Train a Student; `disturb(step, loss, model)` may change the loss of a step, or worse."""
+    student = Student().to(device)
+
+    def batch_loss(step: int) -> dict[str, Tensor]:
+        x = torch.randn(config.batch_size, 3, generator=torch_stream(0, "batch", step)).to(device)
+        error = (student(x) - x.sum(dim=1, keepdim=True)).square().mean()
+        return {"loss": disturb(step, error, student), "error": error.detach()}
+
+    return optimise(
+        student,
+        batch_loss,
+        config,
+        run=run,
+        path=run.memory(0),
+        kind="memory",
+        model_config=model_config or {"size": 5},
+        made_from=made_from or {"vision": "abc"},
+        round=0,
+        save_every=save_every,
+    )
+
+
+def at(step: int, act: Callable[[], object]) -> Disturb:
+    """Act in one step, in the middle of it."""
+
+    def disturb(now: int, loss: Tensor, model: Student) -> Tensor:
+        if now == step:
+            act()
+        return loss
+
+    return disturb
+
+
+def press_ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def interrupt(run: RunFolder, step: int, **changes: object) -> None:
+    """Train until Ctrl-C in the middle of a step."""
+    with pytest.raises(KeyboardInterrupt):
+        train(run, at(step, press_ctrl_c), **changes)  # type: ignore[arg-type]
+
+
+def result(run: RunFolder) -> Checkpoint:
+    return load_checkpoint(run.memory(0), kind="memory")
+
+
+def unfinished(run: RunFolder) -> Checkpoint:
+    return load_checkpoint(run.resume(run.memory(0)), kind="memory-training")
+
+
+def metrics(run: RunFolder) -> list[dict[str, float]]:
+    return read_metrics(run, "memory-00")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The run that all others should end like."""
+    run = RunFolder(tmp_path_factory.mktemp("uninterrupted"))
+    train(run)
+    return run
+
+
+def assert_the_same(run: RunFolder, expected: RunFolder) -> None:
+    """Bit for bit the same weights, and the same metrics; nothing unfinished is left."""
+    a, b = result(run), result(expected)
+    assert a.sha256 == b.sha256
+    assert all(torch.equal(a.weights[name], b.weights[name]) for name in b.weights)
+    assert metrics(run) == metrics(expected)
+    assert [path.name for path in run.memory(0).parent.iterdir()] == ["round-00.safetensors"]
+
+
+def test_a_training_is_saved_with_what_it_came_from(uninterrupted: RunFolder):
+    checkpoint = result(uninterrupted)
+    assert checkpoint.config == {"size": 5}
+    assert checkpoint.made_from == {"vision": "abc"}
+    assert checkpoint.progress["steps"] == STEPS
+    assert checkpoint.progress["undone"] == 0
+    assert checkpoint.progress["training"]["learning_rate"] == 0.05
+    assert not torch.equal(checkpoint.weights["hidden.weight"], Student().hidden.weight)
+    assert torch.equal(checkpoint.weights["out.bias"], Student().out.bias), "frozen"
+
+
+def test_it_learns_and_logs(uninterrupted: RunFolder):
+    lines = metrics(uninterrupted)
+    assert [line["step"] for line in lines] == [0, LOG_EVERY, 2 * LOG_EVERY, STEPS - 1]
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    assert lines[0].keys() == {"step", "loss", "error", "learning_rate", "undone"}
+    assert lines[0]["learning_rate"] == 0.05
+    assert lines[-1]["learning_rate"] == pytest.approx(0.001)
+
+
+def test_the_same_training_twice_is_the_same(run: RunFolder, uninterrupted: RunFolder):
+    assert train(run) == result(uninterrupted).sha256
+    assert_the_same(run, uninterrupted)
+
+
+@pytest.mark.parametrize("step", [0, 7, STEPS - 1])
+def test_after_ctrl_c_it_goes_on_from_the_next_step(run: RunFolder, uninterrupted: RunFolder, step: int):
+    interrupt(run, step)
+    assert unfinished(run).progress == {"step": step + 1, "undone": 0}
+    assert not run.memory(0).exists()
+    visited: list[int] = []
+    train(run, lambda now, loss, model: visited.append(now) or loss)
+    assert visited == list(range(step + 1, STEPS))
+    assert_the_same(run, uninterrupted)
+
+
+def test_many_interruptions_make_no_difference(run: RunFolder, uninterrupted: RunFolder):
+    for step in range(0, STEPS, 4):
+        interrupt(run, step)
+    train(run)
+    assert_the_same(run, uninterrupted)
+
+
+def test_an_error_of_ours_loses_only_what_was_not_saved(run: RunFolder, uninterrupted: RunFolder):
+    interrupt(run, 5)
+    with pytest.raises(ZeroDivisionError):
+        train(run, at(30, lambda: 1 / 0))
+    train(run)
+    assert_the_same(run, uninterrupted)
+
+
+@pytest.mark.parametrize("save_every", [0.0, math.inf], ids=["saved each step", "saved long before"])
+def test_a_killed_training_ends_like_an_uninterrupted_one(
+    run: RunFolder, uninterrupted: RunFolder, save_every: float
+):
+    """kill -9, in the middle of a step, some steps after what the log says and the last checkpoint holds."""
+    interrupt(run, 9)
+    child = [sys.executable, __file__, str(run.path), str(LOG_EVERY + 5), str(save_every)]
+    done = subprocess.run(child, check=False, capture_output=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert metrics(run)[-1]["step"] == LOG_EVERY
+    assert unfinished(run).progress["step"] == (LOG_EVERY + 5 if save_every == 0 else 10)
+    train(run)
+    assert_the_same(run, uninterrupted)
+
+
+def test_the_unfinished_training_holds_adams_averages(run: RunFolder):
+    interrupt(run, 3)
+    weights = unfinished(run).weights
+    learning = {"hidden.weight", "hidden.bias", "out.weight"}
+    assert {name for name in weights if name.startswith("model.")} == {
+        f"model.{name}" for name in (*learning, "out.bias")
+    }
+    for name in learning:
+        assert weights[f"adam.exp_avg_sq.{name}"].shape == weights[f"model.{name}"].shape
+        assert float(weights[f"adam.step.{name}"]) == 4
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"config": AdamConfig(STEPS, 8, learning_rate=0.04, final_learning_rate=0.001, clip=0.5)},
+        {"config": AdamConfig(STEPS + 1, 8, learning_rate=0.05, final_learning_rate=0.001, clip=0.5)},
+        {"made_from": {"vision": "def"}},
+        {"model_config": {"size": 6}},
+    ],
+    ids=["learning rate", "steps", "made from another V", "shape"],
+)
+def test_a_training_with_other_settings_or_data_begins_anew(
+    run: RunFolder, tmp_path: Path, changes: dict[str, object]
+):
+    interrupt(run, 7)
+    train(run, **changes)  # type: ignore[arg-type]
+    fresh = RunFolder(tmp_path / "fresh")
+    train(fresh, **changes)  # type: ignore[arg-type]
+    assert_the_same(run, fresh)
+
+
+def infinite_gradient(loss: Tensor, model: Student) -> Tensor:
+    """The same loss, finite, whose gradient is not: the root of 0."""
+    return loss + torch.sqrt(0 * model.hidden.weight.sum())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda loss, model: loss * math.nan,
+        lambda loss, model: loss * math.inf,
+        infinite_gradient,
+    ],
+    ids=["nan", "infinity", "gradient"],
+)
+def test_a_step_that_is_not_finite_is_undone_and_reported(
+    run: RunFolder, spoil: Callable[[Tensor, Student], Tensor]
+):
+    bad, before = {3, 4, LOG_EVERY}, []
+
+    def disturb(step: int, loss: Tensor, model: Student) -> Tensor:
+        before.append(nn.utils.parameters_to_vector(model.parameters()).detach().clone())
+        return spoil(loss, model) if step in bad else loss
+
+    train(run, disturb)
+    for step in range(STEPS - 1):
+        assert torch.equal(before[step], before[step + 1]) == (step in bad), step
+    assert result(run).progress["undone"] == 3
+    assert [line["undone"] for line in metrics(run)] == [0, 3, 3, 3]
+    assert all(torch.isfinite(weight).all() for weight in result(run).weights.values())
+
+
+def test_undone_steps_are_counted_across_an_interruption(run: RunFolder):
+    def nan_early(step: int, loss: Tensor, model: Student) -> Tensor:
+        if step == 6:
+            press_ctrl_c()
+        return loss * math.nan if step in (1, 2) else loss
+
+    with pytest.raises(KeyboardInterrupt):
+        train(run, nan_early)
+    assert unfinished(run).progress == {"step": 7, "undone": 2}
+    train(run)
+    assert result(run).progress["undone"] == 2
+
+
+def test_a_training_that_diverges_gives_up_and_keeps_its_last_checkpoint(run: RunFolder):
+    interrupt(run, 5)
+    kept = unfinished(run)
+    last = 7 + GIVE_UP_AFTER
+    says = rf"memory diverged: {GIVE_UP_AFTER} steps in a row .*at step {last}\).*rate below 0\.05"
+    with pytest.raises(UserError, match=says):
+        train(run, lambda step, loss, model: loss * math.nan if step > 7 else loss)
+    assert unfinished(run).sha256 == kept.sha256
+    assert not run.memory(0).exists()
+
+
+def test_one_good_step_is_enough_to_go_on(run: RunFolder):
+    def mostly_nan(step: int, loss: Tensor, model: Student) -> Tensor:
+        return loss if step % GIVE_UP_AFTER == 0 else loss * math.nan
+
+    train(run, mostly_nan)
+    assert result(run).progress["undone"] == STEPS - 3
+
+
+def test_gradients_are_clipped_element_by_element(run: RunFolder):
+    """Seen in Adam's average, which after one step is a tenth of the gradient."""
+    slopes = torch.zeros(5, 3)
+    slopes[0] = torch.tensor([100.0, -0.1, -7.0])
+
+    def steep(step: int, loss: Tensor, model: Student) -> Tensor:
+        press_ctrl_c()
+        return 0 * loss + (model.hidden.weight * slopes).sum()
+
+    with pytest.raises(KeyboardInterrupt):
+        train(run, steep)
+    average = unfinished(run).weights["adam.exp_avg.hidden.weight"]
+    assert_close(average[0], 0.1 * torch.tensor([0.5, -0.1, -0.5]))
+
+
+@given(st.integers(1, 500), st.floats(1e-6, 1.0), st.floats(0.001, 1.0))
+def test_the_learning_rate_falls_from_the_first_to_the_last(steps: int, rate: float, fraction: float):
+    config = AdamConfig(steps, 1, learning_rate=rate, final_learning_rate=rate * fraction)
+    rates = [config.rate(step) for step in range(steps)]
+    assert rates[0] == pytest.approx(rate)
+    assert steps == 1 or rates[-1] == pytest.approx(rate * fraction)
+    assert all(a >= b for a, b in pairwise(rates))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"steps": 0}, "steps and batch_size must be at least 1, got 0 and 8"),
+        ({"batch_size": 0}, "got 45 and 0"),
+        ({"learning_rate": 0.0001}, "learning rates must fall: got 0.0001 down to 0.001"),
+        ({"final_learning_rate": 0.0}, "learning rates must fall: got 0.05 down to 0.0"),
+        ({"precision": "f16"}, "precision must be auto, f32 or bf16, got 'f16'"),
+    ],
+)
+def test_nonsense_is_refused(settings: dict[str, Any], says: str):
+    with pytest.raises(ValueError, match=says):
+        replace(CONFIG, **settings)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("f32", torch.float32), ("bf16", torch.bfloat16)])
+def test_precision_is_that_of_the_products(precision: str, dtype: torch.dtype):
+    with autocast(torch.device("cpu"), precision):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+def test_precision_auto_is_mixed_where_the_processor_multiplies_it(monkeypatch: pytest.MonkeyPatch):
+    for able, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: {"amx_bf16": able})
+        with autocast(torch.device("cpu"), "auto"):
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_it_trains_on_a_gpu_and_goes_on_there(run: RunFolder, tmp_path: Path):
+    whole = RunFolder(tmp_path / "whole")
+    train(whole, device="cuda")
+    assert metrics(whole)[-1]["loss"] < metrics(whole)[0]["loss"]
+    interrupt(run, 9, device="cuda")
+    train(run, device="cuda")
+    for name, weight in result(whole).weights.items():
+        assert weight.device.type == "cpu"
+        assert_close(weight, result(run).weights[name], rtol=1e-3, atol=1e-4)
+
+
+if __name__ == "__main__":
+    folder, killed_at, seconds = sys.argv[1:]
+    train(
+        RunFolder(Path(folder)),
+        at(int(killed_at), lambda: os.kill(os.getpid(), signal.SIGKILL)),
+        save_every=float(seconds),
+    )

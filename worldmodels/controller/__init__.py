@@ -1,0 +1,1 @@
+"""C, the linear controller: features to actions."""

@@ -1,0 +1,1 @@
+"""Scores: the protocol, the gap between dream and actual."""

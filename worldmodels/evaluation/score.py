@@ -1,0 +1,144 @@
+"""The protocol of the paper: mean and standard deviation of the return over fresh episodes, and its standard error."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldmodels.controller.linear import ControllerConfig
+from worldmodels.evolution.fitness import returns
+from worldmodels.rollouts.collect import play
+from worldmodels.rollouts.exploration import Policy
+from worldmodels.runs.progress import progress
+from worldmodels.runs.seeds import stream
+from worldmodels.worlds.actual import ActualWorld
+from worldmodels.worlds.dream import DreamWorld
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How C is chosen among the rounds and how it is scored in the end."""
+
+    candidates: int = 1  # rounds whose C is tried in the actual game; 1 takes the last round's without a trial
+    trial_episodes: int = 16  # of each candidate
+    episodes: int = 100  # of the final score, with seeds that nothing before has seen
+    random_episodes: int = 100  # of the random policy beside it
+    dream_episodes: int = 256  # for the dream score
+    batch: int = 16  # actual episodes at once
+
+    def __post_init__(self) -> None:
+        for name in ("candidates", "trial_episodes", "episodes", "dream_episodes", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"evaluation.{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Score:
+    """Returns of an evaluation; `as_json` is what `worldmodels evaluate --json` prints."""
+
+    game: str
+    world: str  # "actual" or "dream"
+    seed: int
+    scores: tuple[float, ...]  # one return per episode
+    seconds: float
+    steps: int  # of the game (actual) or ticks (dream), all episodes together
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.scores))
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the episodes (with n - 1; 0 for a single one)."""
+        return float(np.std(self.scores, ddof=1)) if len(self.scores) > 1 else 0.0
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean."""
+        return self.std / math.sqrt(len(self.scores))
+
+    def as_json(self, **more: Any) -> dict[str, Any]:
+        """The object of the contract, with `more` at its end."""
+        content = asdict(self)
+        steps, scores = content.pop("steps"), content.pop("scores")
+        seconds = content.pop("seconds")
+        return {
+            **content,
+            "episodes": len(scores),
+            "mean": self.mean,
+            "std": self.std,
+            "standard_error": self.standard_error,
+            "scores": list(scores),
+            "seconds": seconds,
+            "steps_per_second": steps / seconds if seconds > 0 else 0.0,
+            **more,
+        }
+
+
+def episode_seeds(seed: int, episodes: int) -> list[int]:
+    """Seeds of an evaluation: no other use of any seed draws from this stream. In [0, 2**31)."""
+    return [stream(seed, "evaluation", index) % 2**31 for index in range(episodes)]
+
+
+def score_actual(
+    world: ActualWorld, config: ControllerConfig, parameters: Tensor, seeds: Sequence[int], batch: int, seed: int
+) -> Score:
+    """Score C (n,) in the actual game, `batch` episodes at once."""
+
+    def played(part: Sequence[int]) -> tuple[list[float], int]:
+        totals = returns(config, parameters[None], world, part)[0]  # (R,)
+        return totals.tolist(), int(world.pool.steps_taken.sum())
+
+    return _in_batches(world.pool.spec.name, played, seeds, batch, seed)
+
+
+def score_policy(
+    pool: Any, policy: Policy, ticks: int, action_repeat: int, seeds: Sequence[int], batch: int, seed: int
+) -> Score:
+    """Score any policy that looks at frames, as the random one does."""
+
+    def played(part: Sequence[int]) -> tuple[list[float], int]:
+        episodes = play(pool, policy, part, ticks, action_repeat)
+        return [e.score for e in episodes], sum(e.game_steps for e in episodes)
+
+    return _in_batches(pool.spec.name, played, seeds, batch, seed)
+
+
+def _in_batches(
+    game: str,
+    played: Callable[[Sequence[int]], tuple[list[float], int]],
+    seeds: Sequence[int],
+    batch: int,
+    seed: int,
+) -> Score:
+    began = time.monotonic()
+    scores: list[float] = []
+    steps = 0
+    with progress("evaluate", len(seeds), "episodes") as bar:
+        for i in range(0, len(seeds), batch):
+            part = seeds[i : i + batch]
+            totals, taken = played(part)
+            scores += totals
+            steps += taken
+            bar.advance(len(part), mean=float(np.mean(scores)))
+    return Score(game, "actual", seed, tuple(scores), time.monotonic() - began, steps)
+
+
+@torch.no_grad()
+def score_dream(
+    world: DreamWorld, game: str, config: ControllerConfig, parameters: Tensor, episodes: int, seed: int
+) -> Score:
+    """Score C (n,) in the dream, all episodes at once; steps are counted up to the horizon."""
+    began = time.monotonic()
+    seeds = [stream(seed, "dream-evaluation", index) for index in range(episodes)]
+    totals = returns(config, parameters[None], world, seeds)[0]
+    return Score(
+        game, "dream", seed, tuple(totals.tolist()), time.monotonic() - began, episodes * world.horizon
+    )

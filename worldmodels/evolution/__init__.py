@@ -1,0 +1,1 @@
+"""Evolves C by CMA-ES in whichever world it is given."""

@@ -1,0 +1,152 @@
+"""Evolve C in whichever world it is given ("Evolving the controller"): ask, play, tell, and go on where it was killed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldmodels.controller.linear import ControllerConfig
+from worldmodels.errors import UserError
+from worldmodels.evolution.fitness import returns
+from worldmodels.evolution.strategy import CMAES
+from worldmodels.runs.checkpoint import load_checkpoint, save_checkpoint
+from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.interrupt import deferred_interrupt
+from worldmodels.runs.metrics import MetricsLog
+from worldmodels.runs.progress import progress
+from worldmodels.runs.seeds import stream
+from worldmodels.worlds.state import World
+
+
+@dataclass(frozen=True)
+class EvolutionConfig:
+    """How C is sought. The defaults are the paper's."""
+
+    generations: int = 1800
+    population: int = 64  # P
+    repeats: int = 16  # R: episodes of each individual, the same for all of them
+    sigma: float = 0.1  # first step size
+    diagonal: bool = False  # separable CMA-ES: variances only, learns faster in few generations
+    jerk_cost: float = 0.0  # see `fitness.returns`
+
+    def __post_init__(self) -> None:
+        if self.generations < 1 or self.population < 4 or self.repeats < 1:
+            raise ValueError(
+                "evolution needs generations >= 1, population >= 4 and repeats >= 1, got "
+                f"{self.generations}, {self.population}, {self.repeats}"
+            )
+        if self.sigma <= 0 or self.jerk_cost < 0:
+            raise ValueError(
+                f"evolution needs sigma > 0 and jerk_cost >= 0, got {self.sigma}, {self.jerk_cost}"
+            )
+
+
+def evolve(
+    run: RunFolder,
+    config: ControllerConfig,
+    evolution: EvolutionConfig,
+    world: World,
+    *,
+    round: int,
+    seed: int,
+    made_from: Mapping[str, str],
+    start: np.ndarray | None = None,
+    save_every: float = 20.0,
+) -> str:
+    """Evolve for evolution.generations and save the mean of the last distribution as the C of `round`.
+
+    Returns its sha256. The state on disk is the list of fitnesses so far: the strategy is replayed from it, so that a
+    killed evolution ends in the same controller.
+
+    Args:
+        start: parameters (n,) to search around; None begins at zero.
+    """
+    path = run.controller(round)
+    first_mean = np.zeros(config.parameter_count, np.float32) if start is None else start
+    strategy = CMAES(
+        first_mean,
+        evolution.sigma,
+        evolution.population,
+        stream(seed, "cma", round),
+        evolution.diagonal,
+    )
+    settings = {"model": asdict(config), "evolution": asdict(evolution)}
+    resume = run.resume(path)
+    if resume.exists():
+        checkpoint = load_checkpoint(resume, kind="controller-evolution")
+        same = checkpoint.config == _jsonlike(settings) and checkpoint.made_from == dict(made_from)
+        if same and torch.equal(checkpoint.weights["start"], torch.from_numpy(first_mean)):
+            strategy.replay(checkpoint.weights["told"].numpy())
+
+    def save() -> None:
+        weights = {"start": torch.from_numpy(first_mean), "told": torch.from_numpy(np.stack(strategy.told))}
+        progressed = {"generation": len(strategy.told)}
+        save_checkpoint(
+            resume,
+            kind="controller-evolution",
+            config=settings,
+            weights=weights,
+            progress=progressed,
+            made_from=made_from,
+        )
+
+    done, saved, name = len(strategy.told), time.monotonic(), f"evolve-{round:02d}"
+    with (
+        deferred_interrupt() as interrupt,
+        MetricsLog(run, name, keep_before=done) as log,
+        progress(name, evolution.generations, "generations", start=done) as bar,
+    ):
+        for generation in range(done, evolution.generations):
+            population = strategy.ask()  # (P, n)
+            seeds = [stream(seed, "dreams", round, generation, i) for i in range(evolution.repeats)]
+            played = returns(config, torch.from_numpy(population), world, seeds, evolution.jerk_cost)
+            fitness = finite(played).cpu().numpy()  # (P,)
+            strategy.tell(fitness)
+            numbers = {"best": fitness.max(), "mean": fitness.mean(), "worst": fitness.min()}
+            log.write(generation, **numbers, sigma=strategy.sigma)
+            bar.advance(best=float(numbers["best"]), mean=float(numbers["mean"]))
+            if interrupt.requested or time.monotonic() - saved > save_every:
+                save()
+                saved = time.monotonic()
+                if interrupt.requested:
+                    raise KeyboardInterrupt
+    sha256 = save_checkpoint(
+        path,
+        kind="controller",
+        config=asdict(config),
+        weights={"parameters": torch.from_numpy(strategy.mean)},
+        progress={"generations": evolution.generations, "sigma": strategy.sigma},
+        made_from=made_from,
+    )
+    resume.unlink(missing_ok=True)
+    return sha256
+
+
+def finite(played: Tensor) -> Tensor:
+    """Fitness (P,) of returns (P, R); UserError when a return is not a number."""
+    fitness = played.mean(dim=1)
+    if not bool(torch.isfinite(fitness).all()):
+        raise UserError("the dream paid rewards that are not finite: M has diverged; train it again at a lower rate")
+    return fitness
+
+
+def load_controller(
+    run: RunFolder, round: int, made_from: Mapping[str, str] | None = None
+) -> tuple[ControllerConfig, Tensor, str]:
+    """C of a round: its shape, its parameters (n,) and its sha256. UserError when V or M are not those it grew in."""
+    checkpoint = load_checkpoint(run.controller(round), kind="controller", made_from=made_from)
+    kinds = tuple(checkpoint.config["action_kinds"])
+    config = ControllerConfig(**{**checkpoint.config, "action_kinds": kinds})
+    return config, checkpoint.weights["parameters"], checkpoint.sha256
+
+
+def _jsonlike(settings: dict[str, dict]) -> dict[str, dict]:
+    return {
+        part: {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        for part, values in settings.items()
+    }

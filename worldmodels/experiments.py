@@ -1,0 +1,148 @@
+"""Presets: what the rooms are told, composed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from worldmodels.controller.linear import ControllerConfig
+from worldmodels.errors import UserError
+from worldmodels.evaluation.score import EvaluationConfig
+from worldmodels.evolution.evolve import EvolutionConfig
+from worldmodels.memory.mdn_rnn import MDNRNNConfig
+from worldmodels.memory.train import MemoryTraining
+from worldmodels.rollouts.collect import CollectConfig
+from worldmodels.vision.train import VisionTraining
+from worldmodels.vision.vae import VAEConfig
+from worldmodels.worlds.dream import DreamConfig
+from worldmodels.worlds.policy import ActionNoise
+
+
+@dataclass(frozen=True)
+class RoundsConfig:
+    """The iterative procedure of the paper: how often, and how much of each stage in each round.
+
+    The schedules give one number a round; the last one holds for the rounds after it. A zero skips the stage in that
+    round, and the result of the round before stays in use.
+    """
+
+    count: int = 1
+    vision_steps: tuple[int, ...] = (100_000,)
+    memory_steps: tuple[int, ...] = (4000,)
+    generations: tuple[int, ...] = (1800,)
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"rounds.count must be at least 1, got {self.count}")
+        for name in ("vision_steps", "memory_steps", "generations"):
+            schedule = getattr(self, name)
+            if not schedule or schedule[0] < 1 or min(schedule) < 0:
+                raise ValueError(f"rounds.{name} must begin above 0 and never be negative, got {schedule}")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Every setting of a run. The defaults are the paper's for CarRacing, with a dream that pays and ends."""
+
+    game: str = "car-racing"
+    preset: str = "paper"
+    seed: int = 0
+    action_repeat: int = 1  # steps of the game for which an action is held; the paper's agent acts at each
+    backend: str = "auto"  # who plays while learning: EnvPool where it can, else Gymnasium
+    mirror: bool = False  # M also learns from every episode's mirror image, where the game has that symmetry
+    rounds: RoundsConfig = RoundsConfig()
+    collect: CollectConfig = CollectConfig()
+    noise: ActionNoise = ActionNoise(share=1.0)  # of C's exploring episodes
+    vae: VAEConfig = VAEConfig()
+    vision: VisionTraining = VisionTraining()
+    mdn_rnn: MDNRNNConfig = MDNRNNConfig(predicts_reward=True, predicts_end=True)
+    memory: MemoryTraining = MemoryTraining()
+    dream: DreamConfig = DreamConfig(horizon=1000)
+    controller: ControllerConfig = field(default_factory=ControllerConfig)
+    evolution: EvolutionConfig = EvolutionConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    def __post_init__(self) -> None:
+        if self.action_repeat < 1:
+            raise ValueError(f"action_repeat must be at least 1, got {self.action_repeat}")
+
+
+def at_round(schedule: tuple[int, ...], round: int) -> int:
+    """The number of a round; the last one holds on."""
+    return schedule[min(round, len(schedule) - 1)]
+
+
+def car_racing_paper() -> Experiment:
+    """The paper's agent and amounts: 10,000 random episodes, V and M once each, 1800 generations of 64 x 16."""
+    return Experiment()
+
+
+def car_racing_demo() -> Experiment:
+    """Quarter of an hour on two cores: the paper's V, M and C, actions held for 4 steps, three rounds."""
+    return Experiment(
+        preset="demo",
+        action_repeat=4,  # a quarter of the ticks to see, remember and dream
+        mirror=True,
+        rounds=RoundsConfig(
+            count=3, vision_steps=(500, 200, 0), memory_steps=(1000, 400), generations=(80, 50)
+        ),
+        collect=CollectConfig(
+            exploration="random-walk",
+            first_episodes=320,
+            first_ticks=48,  # blind play leaves the road within a few seconds: many short episodes see more of it
+            trials=8,
+            episodes=16,
+            ticks=(250,),
+            patience=25,
+        ),
+        vision=VisionTraining(batch_size=64, learning_rate=1e-3, final_learning_rate=1e-4, mirror=True),
+        mdn_rnn=MDNRNNConfig(predicts_reward=True, predicts_end=True, reward_scale=4.0),
+        memory=MemoryTraining(
+            batch_size=48,
+            learning_rate=3e-3,
+            final_learning_rate=1.5e-4,
+            sequence_length=64,
+            reward_weight=2.0,
+        ),
+        dream=DreamConfig(horizon=50, openings=0.3, starts=1024),
+        evolution=EvolutionConfig(repeats=8, jerk_cost=0.1),
+        evaluation=EvaluationConfig(
+            candidates=2, trial_episodes=8, episodes=16, random_episodes=8, dream_episodes=256
+        ),
+    )
+
+
+def toy_demo() -> Experiment:
+    """Seconds instead of minutes, on a game of our own: to try the pipeline, and for its tests."""
+    return Experiment(
+        game="toy",
+        preset="demo",
+        rounds=RoundsConfig(count=2, vision_steps=(40, 0), memory_steps=(60, 30), generations=(8, 4)),
+        collect=CollectConfig(
+            exploration="random-walk", first_episodes=16, first_ticks=48, trials=4, episodes=4, ticks=(48,), batch=8
+        ),
+        vae=VAEConfig(latent_size=8),
+        vision=VisionTraining(batch_size=32, learning_rate=1e-3, final_learning_rate=1e-3),
+        mdn_rnn=MDNRNNConfig(hidden_size=32, predicts_reward=True, predicts_end=True),
+        memory=MemoryTraining(batch_size=16, learning_rate=5e-3, final_learning_rate=1e-3, sequence_length=48),
+        dream=DreamConfig(horizon=32, starts=64),
+        evolution=EvolutionConfig(population=16, repeats=4, sigma=0.3),
+        evaluation=EvaluationConfig(
+            candidates=2, trial_episodes=4, episodes=8, random_episodes=8, dream_episodes=16
+        ),
+    )
+
+
+PRESETS: dict[str, dict[str, Callable[[], Experiment]]] = {
+    "car-racing": {"demo": car_racing_demo, "paper": car_racing_paper},
+    "toy": {"demo": toy_demo},
+}
+
+
+def preset(game: str, name: str) -> Experiment:
+    """The experiment of a game by its preset's name; UserError when there is none."""
+    if game not in PRESETS:
+        raise UserError(f"there is no game {game!r}; type one of {', '.join(PRESETS)}")
+    if name not in PRESETS[game]:
+        raise UserError(f"{game} has no preset {name!r}; type --preset {' or '.join(PRESETS[game])}")
+    return PRESETS[game][name]()

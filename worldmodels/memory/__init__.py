@@ -1,0 +1,1 @@
+"""M, the MDN-RNN: remembers and predicts latents."""

@@ -1,0 +1,170 @@
+"""M: the MDN-RNN of the paper, with optional heads for the reward and the end of the episode.
+
+Paper: "MDN-RNN (M) Model" and "Appendix: Mixture Density Network + Recurrent Neural Network".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from worldmodels.memory.mixture import Mixture
+
+
+@dataclass(frozen=True)
+class MDNRNNConfig:
+    """Shape of M. The defaults are the paper's for CarRacing, which has neither extra head."""
+
+    latent_size: int = 32  # Z
+    action_size: int = 3  # A
+    hidden_size: int = 256  # N: LSTM units
+    mixtures: int = 5  # K Gaussians per latent dimension
+    predicts_reward: bool = False  # needed for a dream that pays: the reward of each tick
+    predicts_end: bool = False  # needed for a dream that ends: the logit that this tick is the last
+    reward_scale: float = 1.0  # the reward head learns reward / reward_scale
+
+    def __post_init__(self) -> None:
+        for name in ("latent_size", "action_size", "hidden_size", "mixtures"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"memory.{name} must be at least 1, got {getattr(self, name)}")
+        if self.reward_scale <= 0:
+            raise ValueError(f"memory.reward_scale must be positive, got {self.reward_scale}")
+
+    @property
+    def input_size(self) -> int:
+        return self.latent_size + self.action_size
+
+    @property
+    def mixture_size(self) -> int:
+        return 3 * self.latent_size * self.mixtures
+
+    @property
+    def output_size(self) -> int:
+        return self.mixture_size + self.predicts_reward + self.predicts_end
+
+
+class Prediction(NamedTuple):
+    """What M expects after each (z, action)."""
+
+    mixture: Mixture  # of the next latent, fields (..., Z, K)
+    reward: Tensor | None  # (...), in the game's units
+    end_logit: Tensor | None  # (...)
+
+
+class Recurrent(NamedTuple):
+    """M's memory: hidden h and cell c, both (B, N)."""
+
+    h: Tensor
+    c: Tensor
+
+
+class MDNRNN(nn.Module):
+    """LSTM over (z, action) with one linear head for the mixture, the reward and the end.
+
+    It runs at two speeds with the same weights: `sequence` for training, `tick` for dreaming.
+    """
+
+    def __init__(self, config: MDNRNNConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.lstm = nn.LSTM(config.input_size, config.hidden_size, batch_first=True)
+        self.head = nn.Linear(config.hidden_size, config.output_size)
+        # torch's LSTM adds two bias vectors where the paper's has one: the second stays 0 and is not trained.
+        bias, second = self.lstm.get_parameter("bias_ih_l0"), self.lstm.get_parameter("bias_hh_l0")
+        with torch.no_grad():
+            second.zero_()
+            bias.zero_()
+            bias[config.hidden_size : 2 * config.hidden_size] = 1.0  # forget gate
+        second.requires_grad_(False)
+
+    def initial(self, batch: int) -> Recurrent:
+        """The empty memory with which an episode begins."""
+        zeros = self.head.weight.new_zeros(batch, self.config.hidden_size)
+        return Recurrent(zeros, zeros.clone())
+
+    def sequence(self, z: Tensor, actions: Tensor, memory: Recurrent | None = None) -> Tensor:
+        """Hidden states after each tick of whole sequences: z (B, T, Z), actions (B, T, A) -> h (B, T, N)."""
+        state = None if memory is None else (memory.h.unsqueeze(0), memory.c.unsqueeze(0))
+        hidden, _ = self.lstm(torch.cat([z, actions], dim=-1), state)
+        return hidden
+
+    def predict(self, hidden: Tensor) -> Prediction:
+        """Read the heads off hidden states (..., N)."""
+        return read_heads(self.config, self.head(hidden))
+
+    def tick_weights(self) -> TickWeights:
+        """The weights laid out for `tick`: one product for all gates, one for all heads."""
+        inputs, recurrent = (self.lstm.get_parameter(name) for name in ("weight_ih_l0", "weight_hh_l0"))
+        gates = torch.cat([inputs, recurrent], dim=1)  # (4N, Z + A + N)
+        return TickWeights(
+            gates.detach().t().contiguous(),
+            self.lstm.get_parameter("bias_ih_l0").detach().clone(),
+            self.head.weight.detach().t().contiguous(),
+            self.head.bias.detach().clone(),
+        )
+
+
+class TickWeights(NamedTuple):
+    """M as plain tensors, for `advance` and `tick`."""
+
+    gates: Tensor  # (Z + A + N, 4N), gates in torch's order: input, forget, cell, output
+    gates_bias: Tensor  # (4N,)
+    head: Tensor  # (N, outputs)
+    head_bias: Tensor  # (outputs,)
+
+
+def advance(weights: TickWeights, z: Tensor, action: Tensor, memory: Recurrent) -> Recurrent:
+    """One LSTM step on what was seen and done: z (B, Z), action (B, A). A pure function of its arguments."""
+    inputs = torch.cat([z, action, memory.h], dim=-1)  # (B, Z + A + N)
+    i, f, g, o = torch.addmm(weights.gates_bias, inputs, weights.gates).chunk(4, dim=-1)
+    c = torch.sigmoid(f) * memory.c + torch.sigmoid(i) * torch.tanh(g)
+    return Recurrent(torch.sigmoid(o) * torch.tanh(c), c)
+
+
+class Tick(NamedTuple):
+    """One tick of the dream, for B dreams."""
+
+    z: Tensor  # (B, Z), the next latent
+    memory: Recurrent
+    reward: Tensor | None  # (B,)
+    end_logit: Tensor | None  # (B,)
+
+
+def tick(
+    config: MDNRNNConfig,
+    weights: TickWeights,
+    z: Tensor,
+    action: Tensor,
+    memory: Recurrent,
+    uniform: Tensor,
+    temperature: float | Tensor,
+) -> Tick:
+    """One tick of M as a world: (weights, state, action, noise, temperature) -> next state, reward, end.
+
+    A pure function of its arguments. Raises ValueError unless the temperature is a positive number.
+
+    Args:
+        z: (B, Z) the latent the agent acted on. action: (B, A) what it did.
+        uniform: (B, Z) in (0, 1), the randomness of the next latent. temperature: > 0, see `Mixture.sample`.
+    """
+    memory = advance(weights, z, action, memory)
+    prediction = read_heads(config, torch.addmm(weights.head_bias, memory.h, weights.head))
+    return Tick(
+        prediction.mixture.sample(uniform, temperature), memory, prediction.reward, prediction.end_logit
+    )
+
+
+def read_heads(config: MDNRNNConfig, outputs: Tensor) -> Prediction:
+    """Name the parts of M's linear output (..., outputs)."""
+    mixture = Mixture.from_head(outputs[..., : config.mixture_size], config.latent_size, config.mixtures)
+    column = config.mixture_size
+    reward = end_logit = None
+    if config.predicts_reward:
+        reward = outputs[..., column] * config.reward_scale
+        column += 1
+    if config.predicts_end:
+        end_logit = outputs[..., column]
+    return Prediction(mixture, reward, end_logit)

@@ -1,0 +1,75 @@
+"""Pure mathematics of M's output: for each latent dimension a mixture of K Gaussians of its own.
+
+Paper: "MDN-RNN (M) Model" and "Appendix: Mixture Density Network + Recurrent Neural Network".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
+
+
+class Mixture(NamedTuple):
+    """Mixtures over the next latent; every field has shape (..., Z, K)."""
+
+    log_pi: Tensor  # unnormalised log weights (logits)
+    mu: Tensor
+    log_sigma: Tensor
+
+    @classmethod
+    def from_head(cls, outputs: Tensor, latent_size: int, mixtures: int) -> Mixture:
+        """Split M's linear output (..., 3 * Z * K) into the three parameter sets."""
+        parts = outputs.unflatten(-1, (3, latent_size, mixtures))  # (..., 3, Z, K)
+        return cls(*parts.unbind(dim=-3))
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log-density of the next latent in nats, for each dimension: z (..., Z) -> (..., Z)."""
+        deviation = (z.unsqueeze(-1) - self.mu) * torch.exp(-self.log_sigma)  # (..., Z, K)
+        component = -0.5 * deviation.square() - self.log_sigma - HALF_LOG_TWO_PI
+        return torch.logsumexp(torch.log_softmax(self.log_pi, dim=-1) + component, dim=-1)
+
+    def mean(self) -> Tensor:
+        """Expected next latent (..., Z), at temperature 1."""
+        return (torch.softmax(self.log_pi, dim=-1) * self.mu).sum(dim=-1)
+
+    def sample(self, uniform: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
+        """Draw z (..., Z) from one uniform number in (0, 1) per dimension.
+
+        As in the authors' code the logits are divided by the temperature and the Gaussian noise is multiplied
+        by its square root. The uniform number picks the component by inverse CDF, and what is left of it
+        within the component's slice is again uniform and becomes the Gaussian noise, so that one number does
+        for both. The noise ends at 4.75 sigma.
+
+        Args:
+            uniform: (..., Z) in (0, 1).
+            temperature: > 0, one number or a tensor that broadcasts against (..., Z).
+
+        Raises ValueError for a number that is not positive; a tensor is not looked at.
+        """
+        if not isinstance(temperature, Tensor):
+            check_temperature(temperature)
+            scale: float | Tensor = math.sqrt(temperature)
+            logits = self.log_pi if temperature == 1.0 else self.log_pi / temperature
+        else:
+            scale = temperature.sqrt()
+            logits = self.log_pi / temperature.unsqueeze(-1)
+        cdf = torch.softmax(logits, dim=-1).cumsum(dim=-1)  # (..., Z, K)
+        # The last entry may round to less than 1: only the first K - 1 bounds are compared.
+        chosen = (uniform.unsqueeze(-1) > cdf[..., :-1]).sum(dim=-1, keepdim=True)  # (..., Z, 1)
+        upper = cdf.gather(-1, chosen)
+        lower = torch.where(chosen > 0, cdf.gather(-1, (chosen - 1).clamp_min(0)), torch.zeros_like(upper))
+        rest = ((uniform.unsqueeze(-1) - lower) / (upper - lower)).clamp(1e-6, 1 - 1e-6)
+        noise = math.sqrt(2) * torch.erfinv(2 * rest - 1)
+        mu, log_sigma = self.mu.gather(-1, chosen), self.log_sigma.gather(-1, chosen)
+        return mu.squeeze(-1) + scale * (torch.exp(log_sigma) * noise).squeeze(-1)
+
+
+def check_temperature(temperature: float) -> None:
+    """Raise ValueError unless the temperature is a positive finite number."""
+    if not (temperature > 0 and math.isfinite(temperature)):
+        raise ValueError(f"temperature must be a positive number, got {temperature}")

@@ -1,0 +1,182 @@
+"""Train M on stored latents: z is drawn afresh from V's posterior for each batch, as in the authors' code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
+from worldmodels.rollouts.latents import LatentEpisode
+from worldmodels.runs.checkpoint import load_checkpoint
+from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.optimise import AdamConfig, autocast, optimise
+from worldmodels.runs.seeds import numpy_stream, stream, torch_stream
+
+
+@dataclass(frozen=True)
+class MemoryTraining(AdamConfig):
+    """How M learns. The defaults are the paper's for CarRacing."""
+
+    steps: int = 4000
+    batch_size: int = 100  # sequences
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-5
+    clip: float | None = 1.0
+    sequence_length: int = 999  # ticks; longer episodes are cut at random, see `SequenceBatches`
+    reward_weight: float = 1.0  # of the squared error of the scaled reward
+    reward_clip: float = 10.0  # to +-this, since the -100 for leaving the field would drown the rest
+    end_weight: float = 1.0  # of the cross-entropy of the end
+    end_positive_weight: float = 10.0  # ends are rare
+
+
+class Batch(NamedTuple):
+    """Sequences cut to one length; `weight` is 0 behind the end of the shorter ones."""
+
+    mu: Tensor  # (B, T + 1, Z)
+    logvar: Tensor  # (B, T + 1, Z)
+    actions: Tensor  # (B, T, A)
+    rewards: Tensor  # (B, T)
+    ended: Tensor  # (B, T), 1 where the action ended the game
+    weight: Tensor  # (B, T)
+
+
+class SequenceBatches:
+    """Batches of sequences from episodes drawn at random with replacement, in proportion to their length.
+
+    An episode no longer than `sequence_length` is taken whole. A longer one is cut at a random place, with an
+    empty memory where the cut begins; one cut in several begins where the episode does.
+    """
+
+    def __init__(self, episodes: Sequence[LatentEpisode], training: MemoryTraining, seed: int) -> None:
+        if not episodes:
+            raise ValueError("no episodes to learn from")
+        self.episodes, self.training, self.seed = episodes, training, seed
+        lengths = np.array([episode.length for episode in episodes], np.float64)
+        self._chances = lengths / lengths.sum()
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a training step."""
+        rng, longest = numpy_stream(self.seed, "sequences", step), self.training.sequence_length
+        parts = []
+        for i in rng.choice(len(self.episodes), size=self.training.batch_size, p=self._chances):
+            spare = self.episodes[i].length - longest
+            # Cuts that would begin before the episode begin with it, so that its opening is seen often enough.
+            first = max(0, int(rng.integers(-longest // 2, spare + 1))) if spare > 0 else 0
+            parts.append(self.episodes[i].part(first, longest))
+        return pad(parts)
+
+
+def pad(episodes: Sequence[LatentEpisode]) -> Batch:
+    """Episodes side by side, zeros behind the end of the shorter."""
+    lengths = [episode.length for episode in episodes]
+    rows, ticks = len(episodes), max(lengths)
+    latent, action = episodes[0].mu.shape[1], episodes[0].actions.shape[1]
+    mu = np.zeros((rows, ticks + 1, latent), np.float32)
+    logvar = np.zeros_like(mu)
+    actions = np.zeros((rows, ticks, action), np.float32)
+    rewards, ended, weight = (np.zeros((rows, ticks), np.float32) for _ in range(3))
+    for row, (episode, length) in enumerate(zip(episodes, lengths, strict=True)):
+        mu[row, : length + 1] = episode.mu
+        logvar[row, : length + 1] = episode.logvar
+        actions[row, :length] = episode.actions
+        rewards[row, :length] = episode.rewards
+        weight[row, :length] = 1
+        ended[row, length - 1] = episode.terminated
+    return Batch(*(torch.from_numpy(a) for a in (mu, logvar, actions, rewards, ended, weight)))
+
+
+def memory_loss(model: MDNRNN, batch: Batch, noise: Tensor, training: MemoryTraining) -> dict[str, Tensor]:
+    """M's loss on a batch, for standard normal noise (B, T + 1, Z): scalars by name.
+
+    "nll" is the paper's: mean negative log-likelihood of the next latent, per latent dimension, in nats. An
+    ended episode's last frame is as real as the others, so its latent counts too. "reward" is the mean
+    squared error in units of the reward scale, "end" the cross-entropy in nats, "loss" the weighted sum that
+    is minimised.
+    """
+    z = batch.mu + torch.exp(0.5 * batch.logvar) * noise  # (B, T + 1, Z)
+    prediction = model.predict(model.sequence(z[:, :-1], batch.actions))
+    total = batch.weight.sum()
+
+    def mean(values: Tensor) -> Tensor:
+        return (values * batch.weight).sum() / total
+
+    nll = -mean(prediction.mixture.log_prob(z[:, 1:]).mean(dim=-1))
+    parts = {"loss": nll, "nll": nll.detach()}
+    if prediction.reward is not None:
+        target = batch.rewards.clamp(-training.reward_clip, training.reward_clip)
+        error = mean(((prediction.reward - target) / model.config.reward_scale).square())
+        parts["loss"] = parts["loss"] + training.reward_weight * error
+        parts["reward"] = error.detach()
+    if prediction.end_logit is not None:
+        positive = torch.full((), training.end_positive_weight, device=total.device)
+        error = mean(
+            F.binary_cross_entropy_with_logits(
+                prediction.end_logit, batch.ended, reduction="none", pos_weight=positive
+            )
+        )
+        parts["loss"] = parts["loss"] + training.end_weight * error
+        parts["end"] = error.detach()
+    return parts
+
+
+def train_memory(
+    run: RunFolder,
+    config: MDNRNNConfig,
+    training: MemoryTraining,
+    episodes: Sequence[LatentEpisode],
+    *,
+    round: int,
+    seed: int,
+    device: torch.device,
+    made_from: Mapping[str, str],
+    start: MDNRNN | None = None,
+) -> str:
+    """Train M on `episodes` and save it as the M of `round`; returns its sha256.
+
+    Args:
+        start: weights to go on from (those of the round before); None begins at random.
+    """
+    torch.manual_seed(stream(seed, "memory", round, "weights"))
+    model = MDNRNN(config)
+    if start is not None:
+        model.load_state_dict(start.state_dict())
+    model.to(device)
+    batches = SequenceBatches(episodes, training, stream(seed, "memory", round, "batches"))
+
+    def batch_loss(step: int) -> dict[str, Tensor]:
+        batch = batches.batch(step)
+        noise = torch.randn(batch.mu.shape, generator=torch_stream(seed, "memory", round, "noise", step))
+        with autocast(device, training.precision):
+            return memory_loss(model, Batch(*(part.to(device) for part in batch)), noise.to(device), training)
+
+    return optimise(
+        model,
+        batch_loss,
+        training,
+        run=run,
+        path=run.memory(round),
+        kind="memory",
+        model_config=asdict(config),
+        made_from=made_from,
+        round=round,
+    )
+
+
+def load_memory(
+    run: RunFolder, round: int, vision: str | None = None, device: torch.device | str = "cpu"
+) -> tuple[MDNRNN, str]:
+    """M of a round and its sha256, ready to dream.
+
+    Raises UserError when it was not trained on the latents of the V with hash `vision`; None does not ask.
+    """
+    made_from = None if vision is None else {"vision": vision}
+    checkpoint = load_checkpoint(run.memory(round), kind="memory", made_from=made_from)
+    model = MDNRNN(MDNRNNConfig(**checkpoint.config))
+    model.load_state_dict(checkpoint.weights)
+    return model.to(device).eval(), checkpoint.sha256

@@ -1,0 +1,1 @@
+"""Stages and rounds, from exploration to score."""

@@ -1,0 +1,80 @@
+"""What is done with a trained run: score it, film its dream, hand out its agent and its dream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from worldmodels.errors import UserError
+from worldmodels.pipeline.media import film_dream
+from worldmodels.pipeline.stages import actual_score, dream_score
+from worldmodels.pipeline.work import open_run
+from worldmodels.runs.folder import RunFolder
+from worldmodels.worlds.agent import Agent
+from worldmodels.worlds.dream import DreamConfig
+
+
+def evaluate_with(
+    run: RunFolder,
+    world: str,
+    episodes: int,
+    seed: int,
+    temperature: float | None,
+    backend: str,
+    device: str,
+) -> dict[str, Any]:
+    """Score the chosen C; the object that `worldmodels evaluate --json` prints."""
+    if episodes < 1:
+        raise UserError(f"--episodes must be at least 1, got {episodes}")
+    if seed < 0:
+        raise UserError(f"--seed must not be negative, got {seed}")
+    if temperature is not None and world == "actual":
+        raise UserError("--temperature belongs to the dream; add --world dream, or leave it out")
+    work = open_run(run, device)
+    parts = work.best()
+    if world == "actual":
+        score = actual_score(work, parts, episodes, seed, backend)
+    else:
+        tau = work.experiment.dream.temperature if temperature is None else temperature
+        score = dream_score(work, parts, episodes, seed, _checked(tau))
+    return score | {"controller_round": parts.round, "policy": "controller"}
+
+
+def film(run: RunFolder, out: Path, steps: int, temperature: float, seed: int, device: str) -> Path:
+    """Film `steps` ticks of C's dream, from the opening of one of the last episodes played."""
+    if steps < 1:
+        raise UserError(f"--steps must be at least 1, got {steps}")
+    if out.suffix not in (".mp4", ".gif"):
+        raise UserError(f"--out must end in .mp4 or .gif, got {out}")
+    work = open_run(run, device)
+    parts = work.best()
+    store = work.store(parts.round)
+    episodes = [store.read(index) for index in store.indices()[:8]]
+    dream = DreamConfig(temperature=_checked(temperature), horizon=steps, openings=1.0)
+    fps = work.spec.steps_per_second / work.experiment.action_repeat
+    return film_dream(
+        out,
+        parts.vision,
+        parts.memory,
+        episodes,
+        dream,
+        parts.config,
+        parts.parameters,
+        seed,
+        work.device,
+        fps,
+    )
+
+
+def load_agent(run: str | Path, device: str = "auto") -> Agent:
+    """The trained agent of a run folder, see `worldmodels.load_agent`."""
+    if str(run).startswith("pretrained:"):
+        raise UserError(f"{run}: no weights are released yet; train your own with `worldmodels train car-racing`")
+    work = open_run(RunFolder(Path(run)), device)
+    return work.agent(work.best())
+
+
+def _checked(temperature: float) -> float:
+    if not 0 < temperature < float("inf"):
+        raise UserError(f"--temperature must be a positive number, got {temperature}")
+    return temperature

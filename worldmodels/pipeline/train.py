@@ -1,0 +1,134 @@
+"""Begin a run, go on with it, stage by stage."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from worldmodels.envs.game import game
+from worldmodels.errors import UserError
+from worldmodels.experiments import Experiment
+from worldmodels.pipeline.stage import Done, Stage
+from worldmodels.pipeline.stages import plan
+from worldmodels.pipeline.work import Work, open_run
+from worldmodels.runs.files import write_json
+from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.lock import locked
+from worldmodels.runs.machine import git_commit, machine, peak_memory_mb, versions
+from worldmodels.runs.progress import duration
+from worldmodels.runs.settings import differences, to_json
+from worldmodels.worlds.state import feature_size
+
+
+def begin(run: RunFolder, experiment: Experiment | None, device: str) -> Work:
+    """Open a run, or begin it where there is none.
+
+    Args:
+        experiment: the settings asked for; None takes those that the run was begun with.
+    Raises:
+        UserError: when the run was begun with other settings, or the folder is something else.
+    """
+    if run.experiment.exists():
+        work = open_run(run, device)
+        if experiment is not None:
+            asked, had = to_json(consistent(experiment)), to_json(work.experiment)
+            if changed := differences(had, asked):
+                raise UserError(
+                    f"{run.path} was begun with other settings ({'; '.join(changed[:3])}): leave them out to go on with "
+                    "it, or choose another --run"
+                )
+        return work
+    if experiment is None:
+        return open_run(run, device)  # says that there is no run
+    if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+        raise UserError(f"{run.path} exists and is not a run folder; choose another --run")
+    record = {
+        "experiment": to_json(consistent(experiment)),
+        "versions": versions(),
+        "machine": machine(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(["worldmodels", *sys.argv[1:]]),
+        "git_commit": git_commit(),
+    }
+    write_json(run.experiment, record)
+    return open_run(run, device)
+
+
+def consistent(experiment: Experiment) -> Experiment:
+    """Sizes that follow from others: `vae.latent_size` and `mdn_rnn.hidden_size` decide, the game decides its actions."""
+    spec = game(experiment.game)
+    latent = experiment.vae.latent_size
+    mdn_rnn = replace(experiment.mdn_rnn, latent_size=latent, action_size=spec.action_size)
+    size = feature_size(experiment.controller.features, latent, mdn_rnn.hidden_size)
+    controller = replace(experiment.controller, feature_size=size, action_kinds=spec.action_kinds)
+    return replace(experiment, mdn_rnn=mdn_rnn, controller=controller)
+
+
+def train(work: Work) -> None:
+    """Run every stage that is not finished yet."""
+    with locked(work.run.path):
+        stages = plan(work)
+        for number, stage in enumerate(stages, 1):
+            if not stage.finished:
+                _run(work, stage, f"[{number:2d}/{len(stages)}]")
+
+
+def run_stage(work: Work, name: str) -> None:
+    """Run the stage `name` of the round that the run has come to; nothing when all of that name are finished.
+
+    Raises UserError when other stages come first.
+    """
+    with locked(work.run.path):
+        stages = plan(work)
+        following = next((stage for stage in stages if not stage.finished), None)
+        mine = [stage for stage in stages if stage.name == name and not stage.finished]
+        if not mine:
+            print(f"{name}: nothing left to do in {work.run.path}")
+            return
+        assert following is not None
+        if following.name != name:
+            raise UserError(
+                f"{name} needs what comes before it in round {following.round}; run `worldmodels {following.name} "
+                f"{work.run.path}` first, or `worldmodels train` with --run {work.run.path} for everything"
+            )
+        _run(work, following, f"[{stages.index(following) + 1:2d}/{len(stages)}]")
+
+
+def _run(work: Work, stage: Stage, number: str) -> None:
+    began = time.monotonic()
+    print(f"{number} {stage.name}, round {stage.round} ...", flush=True)
+    done = stage.run()
+    seconds = time.monotonic() - began
+    rate = done.count / seconds if done.count else None
+    pace = f" ({rate:,.0f} {done.unit}/s)" if rate else ""
+    print(f"{number} {stage.name}, round {stage.round}: {done.summary}, in {duration(seconds)}{pace}", flush=True)
+    _log(work, stage, done, seconds, rate)
+
+
+def _log(work: Work, stage: Stage, done: Done, seconds: float, rate: float | None) -> None:
+    path = work.run.metrics("stages")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = {
+        "stage": stage.name,
+        "round": stage.round,
+        "seconds": round(seconds, 2),
+        "summary": done.summary,
+        "rate": rate,
+        "unit": done.unit,
+        "peak_memory_mb": round(peak_memory_mb()),
+    }
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def total_time(run: RunFolder) -> float:
+    """Seconds that the finished stages of a run took together."""
+    path = run.metrics("stages")
+    if not path.exists():
+        return 0.0
+    return sum(json.loads(line)["seconds"] for line in path.read_text().splitlines())
+
+

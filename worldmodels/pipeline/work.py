@@ -1,0 +1,190 @@
+"""What every stage of a run needs at hand: its folder, settings, device, and the parts trained so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from worldmodels.controller.linear import ControllerConfig
+from worldmodels.envs.game import GameSpec, game
+from worldmodels.envs.pool import EpisodePool, open_pool
+from worldmodels.errors import UserError
+from worldmodels.evolution.evolve import load_controller
+from worldmodels.experiments import Experiment
+from worldmodels.memory.mdn_rnn import MDNRNN
+from worldmodels.memory.train import load_memory
+from worldmodels.rollouts.latents import LatentEpisode, mirrored, read_folders
+from worldmodels.rollouts.store import EpisodeStore
+from worldmodels.runs.files import read_json
+from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.seeds import numpy_stream
+from worldmodels.runs.settings import from_json
+from worldmodels.vision.train import load_vision
+from worldmodels.vision.vae import VAE
+from worldmodels.worlds.actual import Senses
+from worldmodels.worlds.agent import Agent
+from worldmodels.worlds.dream import DreamConfig, DreamWorld
+from worldmodels.worlds.starts import gather_starts
+
+
+@dataclass(frozen=True)
+class Parts:
+    """V, M and C of one round, of one lineage."""
+
+    round: int
+    vision: VAE
+    memory: MDNRNN
+    config: ControllerConfig
+    parameters: torch.Tensor  # (n,)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run that is being worked on."""
+
+    run: RunFolder
+    experiment: Experiment
+    device: torch.device
+
+    @property
+    def spec(self) -> GameSpec:
+        return game(self.experiment.game)
+
+    @property
+    def ticks(self) -> int:
+        """Length of a whole episode in ticks of the agent."""
+        return -(-self.spec.max_steps // self.experiment.action_repeat)
+
+    def pool(self, backend: str | None = None) -> EpisodePool:
+        """Games with this experiment's action repeat. A game without backends ignores the choice."""
+        chosen = (backend or self.experiment.backend) if self.spec.gym_id else "auto"
+        return open_pool(self.spec, chosen, self.experiment.action_repeat)
+
+    def store(self, round: int) -> EpisodeStore:
+        return EpisodeStore(self.run.rollouts(round))
+
+    def vision_round(self, round: int) -> int:
+        """The round whose V is in use in `round`: the last one that trained it."""
+        return _last_trained(self.experiment.rounds.vision_steps, round)
+
+    def memory_round(self, round: int) -> int:
+        """The round whose M is in use in `round`."""
+        return _last_trained(self.experiment.rounds.memory_steps, round)
+
+    def vision(self, round: int) -> tuple[VAE, str]:
+        """V in use in a round, and its sha256."""
+        return load_vision(self.run, self.vision_round(round), self.device)
+
+    def memory(self, round: int) -> tuple[MDNRNN, str]:
+        """M in use in a round and its sha256; UserError when it was not trained on that round's V."""
+        _, vision = self.vision(round)
+        return load_memory(self.run, self.memory_round(round), vision, self.device)
+
+    def last_memory(self, round: int) -> MDNRNN:
+        """M in use in a round, whatever V it grew on: to train on from."""
+        return load_memory(self.run, self.memory_round(round), None, self.device)[0]
+
+    def parts(self, round: int) -> Parts:
+        """V, M and C of a round; UserError when one was made from other than the others."""
+        vision, vision_hash = self.vision(round)
+        memory, memory_hash = self.memory(round)
+        made_from = {"vision": vision_hash, "memory": memory_hash}
+        config, parameters, _ = load_controller(self.run, round, made_from)
+        return Parts(round, vision, memory, config, parameters.to(self.device))
+
+    def best(self) -> Parts:
+        """The parts of the round that was chosen; of the last finished one while none is chosen yet."""
+        if self.run.best_controller.exists():
+            return self.parts(int(read_json(self.run.best_controller)["round"]))
+        finished = [r for r in range(self.experiment.rounds.count) if self.run.controller(r).exists()]
+        if not finished:
+            raise UserError(
+                f"{self.run.path} has no controller yet; run `worldmodels train` with --run {self.run.path}"
+            )
+        return self.parts(finished[-1])
+
+    def latents(self, round: int, with_mirrored: bool) -> list[LatentEpisode]:
+        """Episodes of rounds 0..round as the V of `round` encoded them."""
+        _, vision = self.vision(round)
+        folders = [self.run.latents(r) for r in range(round + 1)]
+        if with_mirrored:
+            folders += [mirrored(folder) for folder in folders]
+        return read_folders(folders, vision)
+
+    def senses(self, parts: Parts) -> Senses:
+        return Senses(parts.vision, parts.memory, parts.config.features, self.device)
+
+    def dream(self, round: int, memory: MDNRNN, features: str, config: DreamConfig) -> DreamWorld:
+        """The dream of a round's M, beginning from the episodes stored until then."""
+        episodes = self.latents(round, with_mirrored=False)
+        rng = numpy_stream(self.experiment.seed, "starts", round)
+        starts = gather_starts(memory, episodes, config.starts, rng)
+        low, high = (
+            torch.from_numpy(bound).to(self.device) for bound in (self.spec.action_low, self.spec.action_high)
+        )
+        return DreamWorld(memory, starts, config, features, (low, high))
+
+    def agent(self, parts: Parts) -> Agent:
+        """The agent as `load_agent` gives it."""
+        return Agent(
+            self.spec,
+            parts.vision,
+            parts.memory,
+            parts.config,
+            parts.parameters,
+            self.experiment.action_repeat,
+        )
+
+    def seeds(self, round: int, count: int) -> list[int]:
+        """Seeds of the episodes collected in a round, in [0, 2**31)."""
+        rng = numpy_stream(self.experiment.seed, "collect", round)
+        return rng.integers(0, 2**31, size=count).tolist()
+
+
+def _last_trained(schedule: tuple[int, ...], round: int) -> int:
+    padded = [schedule[min(r, len(schedule) - 1)] for r in range(round + 1)]
+    return max(r for r, steps in enumerate(padded) if steps > 0)
+
+
+def open_run(run: RunFolder, device: str = "auto") -> Work:
+    """A run that was begun, with the settings it was begun with. UserError when there is none at this path."""
+    if not run.path.is_dir():
+        raise UserError(
+            f"{run.path} is not a run folder; begin one with `worldmodels train car-racing --run {run.path}`"
+        )
+    content: dict[str, Any] = read_json(run.experiment)
+    if not isinstance(content, dict) or "experiment" not in content:
+        raise UserError(f"{run.experiment} is not the record of a run; delete {run.path} and begin again")
+    return Work(run, from_json(Experiment, content["experiment"]), choose_device(device))
+
+
+def choose_device(name: str) -> torch.device:
+    """ "auto", "cpu" or "cuda" as a device; UserError for another name or when there is no GPU."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise UserError(f"--device must be auto, cpu or cuda, got {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: PyTorch finds no GPU on this machine; leave --device out to use the CPU")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def count_frames(work: Work, rounds: int) -> int:
+    """Steps of the actual game played for the rollouts of rounds 0..rounds."""
+    return sum(
+        int(store.read_arrays(index, ("game_steps",))["game_steps"])
+        for store in (work.store(r) for r in range(rounds + 1))
+        for index in store.indices()
+    )
+
+
+def mean_and_error(scores: np.ndarray) -> dict[str, Any]:
+    """Mean, standard deviation and standard error of returns, for a JSON file."""
+    std = float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
+    return {
+        "mean": float(scores.mean()),
+        "std": std,
+        "standard_error": std / len(scores) ** 0.5,
+        "episodes": len(scores),
+    }

@@ -1,0 +1,1 @@
+"""Figures, video and the page, from json, jsonl and media."""

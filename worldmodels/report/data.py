@@ -1,0 +1,158 @@
+"""What a run folder says about itself, read for the report; what is missing or unreadable is left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from worldmodels.errors import UserError
+from worldmodels.report.lenient import mapping, number, numbers, whole
+from worldmodels.report.logs import Curves, numbered, read_curves
+from worldmodels.runs.files import read_json
+from worldmodels.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Returns over a number of episodes of one world, in the game's points."""
+
+    mean: float
+    standard_error: float | None = None  # of the mean
+    std: float | None = None
+    episodes: int | None = None
+    scores: tuple[float, ...] = ()  # one for each episode, where they were kept
+    facts: Mapping[str, Any] = field(default_factory=dict)  # everything else that the file says
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round's controller scored."""
+
+    number: int
+    dream: Scores | None
+    per_1000_steps: float | None  # dream points in 1,000 steps of the game
+    actual: Scores | None
+    disturbed: float | None  # mean of the episodes played with noise on the actions
+    game_steps: int | None  # frames of the actual game used up to here
+
+
+@dataclass(frozen=True)
+class StageDone:
+    """One finished stage, as the pipeline wrote it down."""
+
+    name: str
+    round: int | None
+    seconds: float | None
+    summary: str
+    rate: float | None
+    unit: str
+    peak_memory_mb: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """A run folder as the report sees it."""
+
+    folder: RunFolder
+    experiment: Mapping[str, Any]  # experiment.json
+    curves: Mapping[str, Curves]  # "vision", "memory", "evolve", those that have any lines
+    stages: Sequence[StageDone]
+    rounds: Sequence[Round]
+    scores: Mapping[str, Scores]  # "actual", "dream", "random", those that were evaluated
+    best_round: int | None
+    unreadable: Sequence[str]  # a sentence for every file that is there and cannot be read
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The resolved settings of the run, nested."""
+        return mapping(self.experiment.get("experiment"))
+
+    @property
+    def game(self) -> str | None:
+        """Name of the game; None where experiment.json does not say."""
+        game = self.settings.get("game")
+        name = game.get("name") if isinstance(game, dict) else game
+        return str(name) if name else None
+
+
+def read_run(folder: RunFolder) -> RunData:
+    """Read everything but the media. Nothing missing, torn or strange stops it."""
+    unreadable: list[str] = []
+
+    def content(path: Path) -> Mapping[str, Any]:
+        try:
+            return mapping(read_json(path)) if path.exists() else {}
+        except UserError as error:
+            unreadable.append(str(error))
+            return {}
+
+    evaluations = {name: scores(content(folder.evaluation(name))) for name in ("actual", "dream", "random")}
+    rounds = [
+        _round(number, content(path))
+        for number, path in numbered(folder.evaluation("round").parent, r"round-(\d+)\.json")
+    ]
+    curves = {kind: read_curves(folder, kind, unreadable) for kind in ("vision", "memory", "evolve")}
+    return RunData(
+        folder=folder,
+        experiment=content(folder.experiment),
+        curves={kind: curve for kind, curve in curves.items() if curve is not None},
+        stages=_stages(folder, unreadable),
+        rounds=rounds,
+        scores={name: score for name, score in evaluations.items() if score is not None},
+        best_round=whole(content(folder.best_controller).get("round")),
+        unreadable=unreadable,
+    )
+
+
+def scores(content: Mapping[str, Any]) -> Scores | None:
+    """Scores from a JSON object, None where it has no mean."""
+    mean = number(content.get("mean"))
+    if mean is None:
+        return None
+    return Scores(
+        mean,
+        number(content.get("standard_error")),
+        number(content.get("std")),
+        whole(content.get("episodes")),
+        numbers(content.get("scores")),
+        content,
+    )
+
+
+def _round(round: int, content: Mapping[str, Any]) -> Round:
+    dream, actual = mapping(content.get("dream")), mapping(content.get("actual"))
+    disturbed = numbers(actual.get("disturbed_scores"))
+    return Round(
+        number=round,
+        dream=scores(dream),
+        per_1000_steps=number(dream.get("per_1000_steps")),
+        actual=scores(actual),
+        disturbed=sum(disturbed) / len(disturbed) if disturbed else None,
+        game_steps=whole(content.get("game_steps")),
+    )
+
+
+def _stages(folder: RunFolder, unreadable: list[str]) -> list[StageDone]:
+    path = folder.metrics("stages")
+    done = []
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        try:
+            entry = mapping(json.loads(line))
+        except ValueError:
+            unreadable.append(f"{path} has a line that is not JSON; it is left out")
+            continue
+        done.append(
+            StageDone(
+                name=str(entry.get("stage", "")),
+                round=whole(entry.get("round")),
+                seconds=number(entry.get("seconds")),
+                summary=str(entry.get("summary") or ""),
+                rate=number(entry.get("rate")),
+                unit=str(entry.get("unit") or ""),
+                peak_memory_mb=number(entry.get("peak_memory_mb")),
+            )
+        )
+    return done

@@ -1,0 +1,119 @@
+"""Charts of scores. Each function returns SVG, or None where there is nothing to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from worldmodels.report.canvas import (
+    ACTUAL,
+    INK,
+    LINE,
+    MUTED,
+    NUMBERS,
+    OTHER,
+    chart,
+    chart_for_any_width,
+    is_wide,
+)
+from worldmodels.report.data import Round, Scores
+from worldmodels.report.wording import mean_and_error, points
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A score from somewhere else, to compare with."""
+
+    label: str
+    mean: float
+    spread: float  # half the width of its bar
+
+
+def score_ladder(rows: Sequence[tuple[str, Scores | Reference]]) -> Markup | None:
+    """Means with their errors, one row each; the first row is the one that counts, and is coloured."""
+    if not rows:
+        return None
+
+    def draw(axes: Axes) -> None:
+        for row, (label, score) in enumerate(rows):
+            spread = score.spread if isinstance(score, Reference) else score.standard_error
+            color = ACTUAL if row == 0 else OTHER
+            axes.plot([0, score.mean], [row, row], color=color, linewidth=7, alpha=0.28)
+            axes.errorbar(score.mean, row, xerr=spread or 0, fmt="o", color=color, markersize=9, capsize=4)
+            label = f"{label}, {points(score.mean)}" + ("" if spread is None else f" ± {points(spread)}")
+            axes.annotate(label, (0, row), (3, 13), textcoords="offset points", color=INK)
+        axes.axvline(0, color=MUTED, linewidth=0.8)
+        axes.set_yticks([])
+        axes.set_ylim(len(rows) - 0.6, -0.75)
+        axes.xaxis.set_major_formatter(NUMBERS)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.grid(axis="y", visible=False)
+
+    means = "; ".join(f"{label}: {points(score.mean)}" for label, score in rows)
+    return chart("score-ladder", f"Scores compared. {means}.", draw, height=56 + 44 * len(rows))
+
+
+def histogram(actual: Scores | None, random: Scores | None) -> Markup | None:
+    """How the returns of single episodes are spread, the agent's beside the random policy's."""
+    if actual is None or not actual.scores:
+        return None
+    shown = [("the agent", actual, ACTUAL)]
+    if random is not None and random.scores:
+        shown.append(("random policy", random, OTHER))
+    everything = np.concatenate([score.scores for _, score, _ in shown])
+    edges = np.histogram_bin_edges(everything, bins=min(24, max(8, len(actual.scores) // 3)))
+
+    def draw(axes: Axes) -> None:
+        for label, score, color in shown:
+            share = np.full(len(score.scores), 100 / len(score.scores))
+            axes.hist(score.scores, edges.tolist(), weights=share, color=color, alpha=0.45, linewidth=0)
+            label = f"{label}: {mean_and_error(score)}, {len(score.scores)} episodes"
+            axes.axvline(score.mean, color=color, linewidth=2, label=label)
+            axes.plot(
+                score.scores, np.full(len(score.scores), -2.2), "|", color=color, markersize=7, clip_on=False
+            )
+        axes.set_ylim(bottom=-4)
+        axes.set_title("% of the episodes")
+        axes.set_xlabel("score of an episode")
+        axes.xaxis.set_major_formatter(NUMBERS)
+        axes.grid(axis="x", visible=False)
+        axes.figure.legend(loc="outside upper left", ncols=2 if is_wide(axes) else 1)
+
+    alt = "; ".join(f"{label}: mean {mean_and_error(score)}" for label, score, _ in shown)
+    return chart_for_any_width("histogram", f"Histogram of scores. {alt}.", draw, 330)
+
+
+def dream_against_actual(rounds: Sequence[Round]) -> Markup | None:
+    """Each round's controller: what it earned in the dream, across, and in the game, upwards."""
+    known = [
+        (r.number, r.per_1000_steps, r.actual) for r in rounds if r.per_1000_steps is not None and r.actual
+    ]
+    if not known:
+        return None
+    _, dreamt, actual = zip(*known, strict=True)
+    ends = [*dreamt, *(score.mean for score in actual), 0]
+
+    def draw(axes: Axes) -> None:
+        axes.axline((0, 0), slope=1, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="dream = actual")
+        axes.plot(dreamt, [score.mean for score in actual], color=LINE, linewidth=1.2, zorder=1)
+        for round, x, score in known:
+            axes.errorbar(
+                x, score.mean, yerr=score.standard_error or 0, fmt="o", color=ACTUAL, markersize=8, capsize=4
+            )
+            axes.annotate(str(round), (x, score.mean), (9, 7), textcoords="offset points", color=INK)
+        margin = 0.08 * (max(ends) - min(ends) or 1)
+        axes.set_xlim(min(0, *dreamt) - margin, max(0, *dreamt) + margin * 1.5)
+        axes.set_title("actual score")
+        axes.set_xlabel("dream score for 1,000 steps")
+        axes.xaxis.set_major_formatter(NUMBERS)
+        axes.yaxis.set_major_formatter(NUMBERS)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.figure.legend(loc="outside upper left")
+
+    alt = "; ".join(f"round {n}: dream {points(x)}, actual {mean_and_error(score)}" for n, x, score in known)
+    return chart("dream-against-actual", f"Dream score against actual score. {alt}.", draw, height=360)

@@ -1,0 +1,197 @@
+"""The report: one self-contained page about a run, written from its json, jsonl and media."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from worldmodels.errors import UserError
+from worldmodels.report import figures, learning_figures, wording
+from worldmodels.report.data import RunData, Scores, StageDone, read_run
+from worldmodels.report.lenient import mapping, number
+from worldmodels.runs.files import write_atomically
+from worldmodels.runs.folder import RunFolder
+
+# In the order of their importance: where they are too large together, the last ones stay outside.
+MEDIA = ("drive.mp4", "comparison.mp4", "strip.png", "reconstructions.png", "samples.png", "dream.mp4")
+LARGEST = 9_000_000  # bytes of media in the page, as base64; the page shall stay below 10 MB
+MIME = {".png": "image/png", ".mp4": "video/mp4"}
+
+TITLES = {"car-racing": "Learning to drive inside a dream"}
+ANY_TITLE = "Learning to act inside a dream"
+
+# The paper's scores: its controllers were evolved in the actual game, its ± is a standard deviation.
+PAPER = {"car-racing": figures.Reference("the paper’s agent", 906, 21)}
+
+
+@dataclass(frozen=True)
+class Media:
+    """A picture or video of the run: `uri` holds all of it; empty where there is none, or none that fits."""
+
+    name: str
+    uri: str = ""
+    left_out: str = ""  # why it is not in the page although there is one
+
+
+def write_report(run: RunFolder) -> Path:
+    """Write report.html for whatever the run folder holds, all or nothing, and return its path.
+
+    A part that is missing is named with the command that makes it. Raises UserError when there is no run
+    folder, or when the page cannot be written.
+    """
+    if not run.path.is_dir():
+        raise UserError(
+            f"{run.path} is no run folder; make one with `worldmodels train car-racing --run {run.path}`"
+        )
+    page = render(read_run(run))
+    write_atomically(run.report, page.encode(errors="replace"))  # half a surrogate pair has no UTF-8
+    return run.report
+
+
+def render(run: RunData) -> str:
+    """The page as text."""
+    files = resources.files("worldmodels.report")
+    environment = Environment(
+        loader=FunctionLoader(lambda name: (files / name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    names = ("points", "mean_and_error", "count", "duration", "rate", "memory")
+    environment.filters |= {name: getattr(wording, name) for name in names}
+    return environment.get_template("page.html").render(
+        run=run,
+        style=Markup((files / "page.css").read_text(encoding="utf-8")),
+        title=TITLES.get(run.game or "", ANY_TITLE),
+        paper=PAPER.get(run.game or ""),
+        command=lambda part: wording.command(run, part),
+        charts=_charts(run),
+        media=_media(run.folder),
+        facts=_facts(run),
+        tables=_tables(run),
+        stages=_stage_totals(run),
+    )
+
+
+def _charts(run: RunData) -> dict[str, Markup | None]:
+    vision, memory = run.curves.get("vision"), run.curves.get("memory")
+    scale, unit = _fitness_scale(run.settings)
+    return {
+        "ladder": figures.score_ladder(_ladder(run)),
+        "reconstruction": learning_figures.loss_curve(
+            vision, "reconstruction", "Squared error of V's reconstructions during training.", log=True
+        ),
+        "kl": learning_figures.loss_curve(
+            vision, "kl", "KL divergence of V's latents from the prior during training."
+        ),
+        "nll": learning_figures.loss_curve(
+            memory, "nll", "Negative log-likelihood of the next latent during training of M.", width=300
+        ),
+        "reward": learning_figures.loss_curve(
+            memory, "reward", "Error of M's expected reward during training.", log=True, width=300
+        ),
+        "end": learning_figures.loss_curve(
+            memory, "end", "Cross-entropy of M's expectation of the end.", log=True, width=300
+        ),
+        "evolution": learning_figures.evolution_curve(run.curves.get("evolve"), run.rounds, scale, unit),
+        "histogram": figures.histogram(run.scores.get("actual"), run.scores.get("random")),
+        "gap": figures.dream_against_actual(run.rounds),
+    }
+
+
+def _ladder(run: RunData) -> list[tuple[str, Scores | figures.Reference]]:
+    rows: list[tuple[str, Scores | figures.Reference]] = []
+    if "actual" in run.scores:
+        rows.append(("this run", run.scores["actual"]))
+        if "random" in run.scores:
+            rows.append(("random policy", run.scores["random"]))
+        if reference := PAPER.get(run.game or ""):
+            rows.append((reference.label, reference))
+    return rows
+
+
+def _fitness_scale(settings: Mapping[str, Any]) -> tuple[float, str]:
+    """Factor and unit that make returns of short dreams comparable with scores of whole episodes."""
+    horizon = number(mapping(settings.get("dream")).get("horizon"))
+    repeat = number(settings.get("action_repeat"))
+    if horizon and repeat and horizon * repeat > 0:
+        return 1000 / (horizon * repeat), "points in 1,000 steps of the game"
+    return 1.0, "points"
+
+
+def _media(folder: RunFolder) -> dict[str, Media]:
+    """Pictures and videos as data URIs, as many as there is room for."""
+    found, room = {}, LARGEST
+    for name in MEDIA:
+        path = folder.media(name)
+        try:
+            data = path.read_bytes()
+        except OSError:
+            found[name] = Media(name)
+            continue
+        uri = f"data:{MIME[path.suffix]};base64,{base64.b64encode(data).decode()}"
+        if len(uri) > room:
+            found[name] = Media(
+                name, left_out=f"{path} has {len(data) / 1e6:.0f} MB, too many for this page."
+            )
+            continue
+        room -= len(uri)
+        found[name] = Media(name, uri)
+    return found
+
+
+def _facts(run: RunData) -> list[tuple[str, str]]:
+    """What the run took, in a few numbers: those that are known."""
+    frames = [r.game_steps for r in run.rounds if r.game_steps is not None]
+    seconds = [stage.seconds for stage in run.stages if stage.seconds is not None]
+    memory = [stage.peak_memory_mb for stage in run.stages if stage.peak_memory_mb is not None]
+    evolve = run.curves.get("evolve")
+    facts = [
+        ("steps of the actual game", wording.count(max(frames)) if frames else None),
+        ("generations in the dream", wording.count(len(evolve.x)) if evolve is not None else None),
+        ("from nothing to here", wording.duration(sum(seconds)) if seconds else None),
+        ("memory at most", wording.memory(max(memory)) if memory else None),
+    ]
+    return [(label, value) for label, value in facts if value is not None]
+
+
+def _stage_totals(run: RunData) -> list[StageDone]:
+    """One row for each kind of stage, all rounds together, in the order in which they first came."""
+    totals = {}
+    for name in dict.fromkeys(stage.name for stage in run.stages):
+        done = [stage for stage in run.stages if stage.name == name]
+        memory = [stage.peak_memory_mb for stage in done if stage.peak_memory_mb is not None]
+        rates = [(stage.rate, stage.seconds or 1) for stage in done if stage.rate is not None]
+        mean = sum(rate * weight for rate, weight in rates) / (sum(weight for _, weight in rates) or 1)
+        totals[name] = StageDone(
+            name=name,
+            round=None,
+            seconds=sum(stage.seconds or 0 for stage in done),
+            summary="",
+            rate=mean if rates else None,
+            unit=done[-1].unit,
+            peak_memory_mb=max(memory, default=None),
+        )
+    return list(totals.values())
+
+
+def _tables(run: RunData) -> dict[str, Sequence[tuple[str, str]]]:
+    """Name and value pairs, every value as text."""
+    about = {
+        key: run.experiment[key] for key in ("started", "command", "git_commit") if run.experiment.get(key)
+    }
+    return {
+        "about": list(wording.flat(about)),
+        "settings": list(wording.flat(run.settings)),
+        "versions": list(wording.flat(mapping(run.experiment.get("versions")))),
+        "machine": list(wording.flat(mapping(run.experiment.get("machine")))),
+    }

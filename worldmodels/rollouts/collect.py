@@ -1,0 +1,153 @@
+"""Playing the actual game and keeping what happened: pool + policy -> store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from worldmodels.envs.pool import GamePool
+from worldmodels.rollouts.episode import Episode
+from worldmodels.rollouts.exploration import Policy
+from worldmodels.rollouts.store import EpisodeStore
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """How much is played in each round. The defaults are the paper's for CarRacing: one round of random play."""
+
+    first_episodes: int = 10_000  # of random exploration
+    first_ticks: int = 1000  # actions after which these are cut off
+    exploration: str = "random-networks"  # or "random-walk": who plays the first round
+    trials: int = 16  # whole episodes of each later round, played by C without noise
+    episodes: int = 112  # of each later round, played by C with noise
+    ticks: tuple[int, ...] = (1000,)  # their cut, round by round; the last one holds on
+    patience: int | None = None  # see `play`
+    batch: int = 16  # episodes played at once, and the unit of resume
+
+    def __post_init__(self) -> None:
+        for name in ("first_episodes", "first_ticks", "trials", "episodes", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"collect.{name} must be at least 1, got {getattr(self, name)}")
+        if self.exploration not in ("random-networks", "random-walk"):
+            raise ValueError(
+                f"collect.exploration must be random-networks or random-walk, got {self.exploration!r}"
+            )
+        if not self.ticks or min(self.ticks) < 1:
+            raise ValueError(f"collect.ticks must be numbers of at least 1, got {self.ticks}")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"collect.patience must be at least 1, got {self.patience}")
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What one batch of episodes came to."""
+
+    episodes: int
+    actions: int  # taken, which is also the number of frames with an action
+    game_steps: int
+    seconds: float
+    scores: tuple[float, ...]  # sum of rewards, one per episode
+
+
+def collect(
+    pool: GamePool,
+    policy: Policy,
+    seeds: Sequence[int],
+    store: EpisodeStore,
+    first_index: int,
+    max_ticks: int,
+    action_repeat: int,
+    on_tick: Callable[[int], None] | None = None,
+    patience: int | None = None,
+) -> Collected:
+    """Play len(seeds) episodes at once and store them as `first_index`, `first_index` + 1, ...
+
+    Episodes are written, in order, when all have ended: a batch that was cut off leaves at most its first
+    files, and playing it again gives the same ones. One batch is held in memory: at most 12 KB per action and
+    episode.
+
+    Args:
+        pool: games to play; `action_repeat` is the one it was opened with.
+        seeds: one per episode, for the game and for the policy.
+        max_ticks: actions after which an episode is cut off, if the game has not done so.
+        on_tick: called after each action with the number of episodes that took it.
+        patience: an episode is also cut off after so many actions in a row without a positive reward: a car that has
+            lost the road seldom finds back, and there is little to learn from more grass. None: never.
+    """
+    began = time.monotonic()
+    recorded = play(pool, policy, seeds, max_ticks, action_repeat, on_tick, patience)
+    for offset, episode in enumerate(recorded):
+        store.write(first_index + offset, episode)
+    return Collected(
+        episodes=len(recorded),
+        actions=sum(episode.length for episode in recorded),
+        game_steps=sum(episode.game_steps for episode in recorded),
+        seconds=time.monotonic() - began,
+        scores=tuple(episode.score for episode in recorded),
+    )
+
+
+def play(
+    pool: GamePool,
+    policy: Policy,
+    seeds: Sequence[int],
+    max_ticks: int,
+    action_repeat: int,
+    on_tick: Callable[[int], None] | None = None,
+    patience: int | None = None,
+) -> list[Episode]:
+    """Play one episode per seed and return them; arguments as for `collect`."""
+    if max_ticks < 1:
+        raise ValueError(f"max_ticks must be at least 1, got {max_ticks}")
+    if action_repeat != pool.action_repeat:
+        raise ValueError(
+            f"the pool repeats actions {pool.action_repeat} times, got action_repeat {action_repeat}"
+        )
+    first = pool.reset(seeds)  # (B, 64, 64, 3)
+    policy.start(seeds)
+    games = len(seeds)
+    # Pages of np.empty cost memory only once written: short episodes are not charged for the room of long
+    # ones.
+    frames = np.empty((games, max_ticks + 1, *first.shape[1:]), np.uint8)
+    rewards = np.empty((games, max_ticks), np.float32)
+    actions: list[np.ndarray] = []  # T arrays (B, A)
+    lengths = np.zeros(games, np.int64)
+    terminated = np.zeros(games, bool)
+    running = np.ones(games, bool)
+    game_steps = np.zeros(games, np.int64)
+    unpaid = np.zeros(games, np.int64)  # actions since the last positive reward
+    frames[:, 0] = current = first
+    for tick in range(max_ticks):
+        actions.append(np.array(policy.act(current), np.float32))
+        step = pool.step(actions[-1])
+        current = step.frames
+        frames[running, tick + 1] = current[running]
+        rewards[running, tick] = step.rewards[running]
+        lengths += running
+        game_steps = np.where(running, pool.steps_taken, game_steps)
+        terminated |= running & step.terminated
+        if on_tick is not None:
+            on_tick(int(running.sum()))
+        running &= ~(step.terminated | step.truncated)
+        unpaid = np.where(step.rewards > 0, 0, unpaid + 1)
+        if patience is not None:
+            running &= unpaid < patience
+        if not running.any():
+            break
+    taken = np.stack(actions, axis=1)  # (B, T, A)
+    return [
+        Episode(
+            frames=frames[b, : lengths[b] + 1],
+            actions=taken[b, : lengths[b]],
+            rewards=rewards[b, : lengths[b]],
+            terminated=bool(terminated[b]),
+            policy=policy.name,
+            seed=int(seeds[b]),
+            action_repeat=action_repeat,
+            game_steps=int(game_steps[b]),
+        )
+        for b in range(games)
+    ]

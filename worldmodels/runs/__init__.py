@@ -1,0 +1,1 @@
+"""What every stage needs besides its own work: folder, checkpoints, random streams, metrics, progress."""

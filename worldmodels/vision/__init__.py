@@ -1,0 +1,1 @@
+"""V, the VAE: frames to latents and back."""

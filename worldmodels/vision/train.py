@@ -1,0 +1,84 @@
+"""Train V on stored frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from worldmodels.rollouts.store import EpisodeStore
+from worldmodels.runs.checkpoint import load_checkpoint
+from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.optimise import AdamConfig, autocast, optimise
+from worldmodels.runs.seeds import stream, torch_stream
+from worldmodels.vision.frames import FrameBatches
+from worldmodels.vision.vae import VAE, VAEConfig, pixels
+
+
+@dataclass(frozen=True)
+class VisionTraining(AdamConfig):
+    """How V learns."""
+
+    steps: int = 100_000  # one epoch of the paper's 10 million frames
+    batch_size: int = 100
+    learning_rate: float = 1e-4
+    final_learning_rate: float = 1e-4
+    mirror: bool = False  # half of the frames are shown mirrored
+
+
+def train_vision(
+    run: RunFolder,
+    config: VAEConfig,
+    training: VisionTraining,
+    stores: Sequence[EpisodeStore],
+    *,
+    round: int,
+    seed: int,
+    device: torch.device,
+    made_from: Mapping[str, str],
+    start: VAE | None = None,
+) -> str:
+    """Train V on the frames of `stores` and save it as the V of `round`; returns its sha256.
+
+    Args:
+        start: weights to go on from (those of the round before); None begins at random.
+    """
+    torch.manual_seed(stream(seed, "vision", round, "weights"))
+    model = VAE(config)
+    if start is not None:
+        model.load_state_dict(start.state_dict())
+    model.to(device)
+    batches = FrameBatches(stores, training.batch_size, stream(seed, "vision", round, "batches"))
+
+    def batch_loss(step: int) -> dict[str, Tensor]:
+        generator = torch_stream(seed, "vision", round, "noise", step)
+        noise = torch.randn(training.batch_size, config.latent_size, generator=generator)
+        frames = batches.batch(step)  # (B, 64, 64, 3)
+        if training.mirror:
+            half = len(frames) // 2
+            frames = torch.cat([frames[:half].flip(2), frames[half:]])
+        with autocast(device, training.precision):
+            loss = model.loss(pixels(frames.to(device)), noise.to(device))
+        return {"loss": loss.total, "reconstruction": loss.reconstruction.detach(), "kl": loss.kl.detach()}
+
+    return optimise(
+        model,
+        batch_loss,
+        training,
+        run=run,
+        path=run.vision(round),
+        kind="vision",
+        model_config=asdict(config),
+        made_from=made_from,
+        round=round,
+    )
+
+
+def load_vision(run: RunFolder, round: int, device: torch.device | str = "cpu") -> tuple[VAE, str]:
+    """V of a round, ready to encode, and its sha256."""
+    checkpoint = load_checkpoint(run.vision(round), kind="vision")
+    model = VAE(VAEConfig(**checkpoint.config))
+    model.load_state_dict(checkpoint.weights)
+    return model.to(device).eval(), checkpoint.sha256

@@ -1,0 +1,1 @@
+"""The actual world and the dream, alike to a controller."""

@@ -1,0 +1,73 @@
+"""The actual world: real games seen through V and remembered by M; to a controller it is like the dream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldmodels.envs.pool import GamePool
+from worldmodels.memory.mdn_rnn import MDNRNN, Recurrent, advance
+from worldmodels.vision.vae import VAE, pixels
+from worldmodels.worlds.state import Step, feature_size, features
+
+
+class Senses:
+    """V and M over a batch of games: frames in, features out. V's mean is used for z."""
+
+    def __init__(self, vision: VAE, memory: MDNRNN, feature_kind: str, device: torch.device) -> None:
+        self.vision, self.feature_kind, self.device = vision, feature_kind, device
+        self.model, self.weights = memory, memory.tick_weights()
+        self.feature_size = feature_size(feature_kind, memory.config.latent_size, memory.config.hidden_size)
+        self.z = torch.zeros(0, memory.config.latent_size, device=device)
+        self.memory = memory.initial(0)
+
+    @torch.inference_mode()
+    def begin(self, frames: np.ndarray) -> Tensor:
+        """Begin an episode in each game, with an empty memory: (B, 64, 64, 3) uint8 -> features (B, F)."""
+        self.memory = self.model.initial(len(frames))
+        return self._look(frames)
+
+    @torch.inference_mode()
+    def go_on(self, actions: Tensor, frames: np.ndarray) -> Tensor:
+        """What was done (B, A), and what is seen now: features (B, F)."""
+        self.memory = advance(self.weights, self.z, actions, self.memory)
+        return self._look(frames)
+
+    @torch.inference_mode()
+    def forget(self, games: np.ndarray, frames: np.ndarray) -> Tensor:
+        """Empty the memory of the games (B,) bool that have begun anew, and look at all frames again."""
+        kept = (~torch.from_numpy(games)).to(self.device, torch.float32).unsqueeze(1)
+        self.memory = Recurrent(self.memory.h * kept, self.memory.c * kept)
+        return self._look(frames)
+
+    def _look(self, frames: np.ndarray) -> Tensor:
+        self.z, _ = self.vision.encode(pixels(torch.from_numpy(frames).to(self.device)))
+        return features(self.feature_kind, self.z, self.memory)
+
+
+class ActualWorld:
+    """B actual games as a World; an episode lasts `horizon` ticks at most."""
+
+    def __init__(self, senses: Senses, pool: GamePool, horizon: int) -> None:
+        self.senses, self.pool, self.horizon = senses, pool, horizon
+        self.feature_size = senses.feature_size
+
+    def reset(self, seeds: Sequence[int]) -> Tensor:
+        """Begin one game for each seed. Returns features (B, F)."""
+        self._tick = 0
+        return self.senses.begin(self.pool.reset(seeds))
+
+    def step(self, actions: Tensor) -> Step:
+        """Act in every game: actions (B, A)."""
+        step = self.pool.step(actions.cpu().numpy())
+        self._tick += 1
+        seen = self.senses.go_on(actions, step.frames)
+        device = seen.device
+        terminated = torch.from_numpy(step.terminated).to(device)
+        truncated = torch.from_numpy(step.truncated).to(device)
+        if self._tick >= self.horizon:
+            truncated = ~terminated
+        return Step(seen, torch.from_numpy(step.rewards).to(device), terminated, truncated)

@@ -1,0 +1,79 @@
+"""The trained agent for anybody's loop: raw frames in, actions out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldmodels.controller.linear import ControllerConfig, act
+from worldmodels.envs.game import GameSpec
+from worldmodels.memory.mdn_rnn import MDNRNN, Recurrent, advance
+from worldmodels.vision.vae import VAE, pixels
+from worldmodels.worlds.state import features
+
+
+class Agent:
+    """V, M and C at the wheel of `num_envs` games.
+
+        agent.reset(num_envs=1)
+        action = agent.act(frame[None])[0]     # at every step of the game
+
+    An agent trained with actions held for k steps holds them here too: it looks at every k-th frame.
+    """
+
+    def __init__(
+        self,
+        spec: GameSpec,
+        vision: VAE,
+        memory: MDNRNN,
+        config: ControllerConfig,
+        parameters: Tensor,
+        action_repeat: int,
+    ) -> None:
+        self.spec, self.vision, self.model, self.config = spec, vision, memory, config
+        self.weights, self.parameters, self.action_repeat = memory.tick_weights(), parameters, action_repeat
+        self.device = self.weights.head.device
+        self.reset()
+
+    def reset(self, num_envs: int = 1) -> None:
+        """Begin an episode in each of `num_envs` games, with an empty memory."""
+        if num_envs < 1:
+            raise ValueError(f"num_envs must be at least 1, got {num_envs}")
+        self._steps = np.zeros(num_envs, np.int64)  # of the game, since each episode began
+        self._memory = self.model.initial(num_envs)
+        self._z = torch.zeros(num_envs, self.model.config.latent_size, device=self.device)
+        self._actions = torch.zeros(num_envs, self.config.action_size, device=self.device)
+
+    @torch.no_grad()
+    def act(self, frames: np.ndarray, begun: np.ndarray | None = None) -> np.ndarray:
+        """Actions for the game's own frames.
+
+        Args:
+            frames: (N, H, W, 3) uint8, as the environment gives them.
+            begun: (N,) bool, games whose frame is the first of a new episode (a vector environment that starts anew by
+                itself); their memory is emptied. After `reset` all games are taken to begin.
+        Returns:
+            (N, A) float32, what the environment's action space takes.
+        """
+        frames = np.asarray(frames)
+        if len(frames) != len(self._steps):
+            raise ValueError(
+                f"{len(frames)} frames for {len(self._steps)} games: call reset(num_envs={len(frames)})"
+            )
+        if begun is not None:
+            self._steps[np.asarray(begun, bool)] = 0
+        looking = np.flatnonzero(self._steps % self.action_repeat == 0)
+        if len(looking):
+            rows = torch.from_numpy(looking).to(self.device)
+            first = torch.from_numpy(self._steps[looking] == 0).to(self.device).unsqueeze(1)
+            memory = Recurrent(self._memory.h[rows], self._memory.c[rows])
+            memory = advance(self.weights, self._z[rows], self._actions[rows], memory)
+            memory = Recurrent(*(torch.where(first, 0.0, part) for part in memory))
+            seen = torch.from_numpy(self.spec.observe(frames[looking])).to(self.device)
+            z, _ = self.vision.encode(pixels(seen))
+            chosen = act(self.config, self.parameters[None], features(self.config.features, z, memory)[None])
+            self._z[rows], self._actions[rows] = z, chosen[0]
+            self._memory.h[rows], self._memory.c[rows] = memory
+        self._steps += 1
+        return self._actions.cpu().numpy().copy()

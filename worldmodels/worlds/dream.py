@@ -1,0 +1,126 @@
+"""The dream: M alone as a world. Batched, without pixels ("Learning Inside of a Dream")."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from worldmodels.memory.mdn_rnn import MDNRNN, Recurrent, tick
+from worldmodels.worlds import noise
+from worldmodels.worlds.starts import Starts
+from worldmodels.worlds.state import Step, feature_size, features
+
+START, FIRST_LATENT, TICKS = 0, 1, 2  # numbers of the random streams of a dream
+
+
+@dataclass(frozen=True)
+class DreamConfig:
+    """How to dream."""
+
+    temperature: float = 1.0  # above 1: a more uncertain dream, which is harder to cheat
+    horizon: int = 250  # ticks
+    openings: float = 0.5  # share of the dreams that begin where episodes begin, with an empty memory
+    starts: int = 2048  # openings, and as many later moments, kept in the bank
+    action_noise: float = 0.0  # sigma of a smooth noise on the actions, in the game's units
+    noise_correlation: float = 0.8  # of that noise from tick to tick
+
+    def __post_init__(self) -> None:
+        if not (self.temperature > 0 and math.isfinite(self.temperature)):
+            raise ValueError(f"dream.temperature must be a positive number, got {self.temperature}")
+        if self.horizon < 1 or self.starts < 1:
+            raise ValueError(
+                f"dream.horizon and dream.starts must be at least 1, got {self.horizon}, {self.starts}"
+            )
+        if not 0 <= self.openings <= 1:
+            raise ValueError(f"dream.openings must lie in [0, 1], got {self.openings}")
+        if self.action_noise < 0:
+            raise ValueError(f"dream.action_noise must not be negative, got {self.action_noise}")
+        if not 0 <= self.noise_correlation < 1:
+            raise ValueError(f"dream.noise_correlation must lie in [0, 1), got {self.noise_correlation}")
+
+
+class DreamWorld:
+    """B dreams at once, a World.
+
+    Everything in a dream follows from its seed and the actions, whoever dreams beside it.
+
+    Args:
+        model: M with both extra heads; ValueError without them.
+        starts: where to begin; the dream runs on their device.
+        feature_kind: what C sees, one of `state.FEATURES`.
+        action_bounds: smallest and largest action (A,), to clip disturbed actions to; None: no clipping.
+    """
+
+    def __init__(
+        self,
+        model: MDNRNN,
+        starts: Starts,
+        config: DreamConfig,
+        feature_kind: str = "zh",
+        action_bounds: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        if not (model.config.predicts_reward and model.config.predicts_end):
+            raise ValueError("a dream needs an M that predicts the reward and the end")
+        self.model_config, self.weights = model.config, model.tick_weights()
+        self.starts, self.config, self.feature_kind = starts, config, feature_kind
+        self.horizon = config.horizon
+        self.feature_size = feature_size(feature_kind, model.config.latent_size, model.config.hidden_size)
+        self.action_bounds = action_bounds
+        self.device = starts.mu.device
+
+    @torch.no_grad()
+    def reset(self, seeds: Sequence[int]) -> Tensor:
+        """Fall asleep: each seed chooses its start and its first latent. Returns features (B, F)."""
+        keys = noise.keys(seeds, self.device)
+        which, where = noise.uniform(noise.fork(keys, START), 0, 2).unbind(dim=1)  # (B,) each
+        opening = which < self.config.openings
+        later = len(self.starts) - self.starts.openings
+        if later == 0:
+            opening = torch.ones_like(opening)
+        count = torch.where(opening, self.starts.openings, later)
+        rows = torch.minimum((where * count).long(), count - 1)
+        rows = torch.where(opening, rows, rows + self.starts.openings)
+        first = noise.normal(noise.fork(keys, FIRST_LATENT), 0, self.model_config.latent_size)
+        self.z = self.starts.mu[rows] + torch.exp(0.5 * self.starts.logvar[rows]) * first
+        self.memory = Recurrent(self.starts.h[rows], self.starts.c[rows])
+        self._keys = noise.fork(keys, TICKS)
+        self._tick = 0
+        self._ended = torch.zeros(len(rows), dtype=torch.bool, device=self.device)
+        self._disturbance = torch.zeros(len(rows), self.model_config.action_size, device=self.device)
+        return features(self.feature_kind, self.z, self.memory)
+
+    @torch.no_grad()
+    def step(self, actions: Tensor) -> Step:
+        """Dream one tick: actions (B, A)."""
+        latent, action = self.model_config.latent_size, self.model_config.action_size
+        if self.config.action_noise > 0:
+            uniform = noise.uniform(self._keys, self._tick, latent + action)
+            actions = self._disturbed(actions, uniform[:, latent:])
+            uniform = uniform[:, :latent]
+        else:
+            uniform = noise.uniform(self._keys, self._tick, latent)
+        after = tick(
+            self.model_config, self.weights, self.z, actions, self.memory, uniform, self.config.temperature
+        )
+        assert after.reward is not None, "the constructor has checked"
+        assert after.end_logit is not None, "the constructor has checked"
+        self.z, self.memory = after.z, after.memory
+        self._tick += 1
+        reward = torch.where(self._ended, 0.0, after.reward)
+        # The end is a cut-off and not a draw, as in the paper: over when it is likelier than not.
+        self._ended = self._ended | (after.end_logit > 0)
+        truncated = torch.full_like(self._ended, self._tick >= self.horizon)
+        return Step(
+            features(self.feature_kind, self.z, self.memory), reward, self._ended, truncated & ~self._ended
+        )
+
+    def _disturbed(self, actions: Tensor, uniform: Tensor) -> Tensor:
+        rho = self.config.noise_correlation
+        shock = noise.to_normal(uniform) * (self.config.action_noise * math.sqrt(1 - rho**2))
+        self._disturbance = rho * self._disturbance + shock
+        actions = actions + self._disturbance
+        return actions if self.action_bounds is None else actions.clamp(*self.action_bounds)

@@ -1,0 +1,69 @@
+"""What a controller knows of a world: features, rewards, ends.
+
+The actual world and the dream look alike from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from worldmodels.memory.mdn_rnn import Recurrent
+
+FEATURES = ("z", "zh", "zch")
+
+
+class Step(NamedTuple):
+    """What a tick brings to each of B episodes.
+
+    After its end (terminated or truncated) an episode stays ended and earns nothing, and its features mean
+    nothing.
+    """
+
+    features: Tensor  # (B, F), what the next action is chosen by
+    reward: Tensor  # (B,) earned by this action, in the game's units
+    terminated: Tensor  # (B,) bool: the game is over
+    truncated: Tensor  # (B,) bool: cut off by the horizon or by the game's own limit, and not terminated
+
+
+class World(Protocol):
+    """Many episodes at once of one world."""
+
+    feature_size: int
+    horizon: int  # an episode lasts at most this many ticks, and no world is stepped beyond them
+
+    def reset(self, seeds: Sequence[int]) -> Tensor:
+        """Begin one episode for each seed; returns the first features (B, F)."""
+        ...
+
+    def step(self, actions: Tensor) -> Step:
+        """Act in every episode: actions (B, A) in the game's units."""
+        ...
+
+
+def features(kind: str, z: Tensor, memory: Recurrent) -> Tensor:
+    """What C sees: "z" (B, Z), "zh" (B, Z + N) or "zch" (B, Z + 2N), in the order of these letters.
+
+    Raises ValueError for another kind.
+    """
+    if kind == "z":
+        return z
+    if kind == "zh":
+        return torch.cat([z, memory.h], dim=-1)
+    if kind == "zch":
+        return torch.cat([z, memory.c, memory.h], dim=-1)
+    raise _unknown(kind)
+
+
+def feature_size(kind: str, latent_size: int, hidden_size: int) -> int:
+    """How many numbers C sees (F). Raises ValueError for a kind that is not one of FEATURES."""
+    if kind not in FEATURES:
+        raise _unknown(kind)
+    return latent_size + hidden_size * (len(kind) - 1)
+
+
+def _unknown(kind: str) -> ValueError:
+    return ValueError(f"features must be one of {', '.join(FEATURES)}, got {kind!r}")
