@@ -30,11 +30,12 @@ class RoundsConfig:
     vision_steps: tuple[int, ...] = (100_000,)
     memory_steps: tuple[int, ...] = (4000,)
     generations: tuple[int, ...] = (1800,)
+    horizons: tuple[int, ...] = (1000,)  # ticks of the dreams in which C is evolved
 
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ValueError(f"rounds.count must be at least 1, got {self.count}")
-        for name in ("vision_steps", "memory_steps", "generations"):
+        for name in ("vision_steps", "memory_steps", "generations", "horizons"):
             schedule = getattr(self, name)
             if not schedule or schedule[0] < 1 or min(schedule) < 0:
                 raise ValueError(f"rounds.{name} must begin above 0 and never be negative, got {schedule}")
@@ -78,13 +79,21 @@ def car_racing_paper() -> Experiment:
 
 
 def car_racing_demo() -> Experiment:
-    """Quarter of an hour on two cores: the paper's V, M and C, actions held for 4 steps, three rounds."""
+    """Quarter of an hour on two cores: the paper's V, M and C, actions held for 4 steps, three rounds.
+
+    V is trained once, so that z stays put under M and C; M goes on from where it was, and C is evolved afresh. The first dreams are short,
+    as the first episodes were: M cannot dream on for longer than it has seen anybody drive.
+    """
     return Experiment(
         preset="demo",
         action_repeat=4,  # a quarter of the ticks to see, remember and dream
         mirror=True,
         rounds=RoundsConfig(
-            count=3, vision_steps=(500, 200, 0), memory_steps=(1000, 400), generations=(80, 50)
+            count=3,
+            vision_steps=(500, 0),
+            memory_steps=(1000, 700),
+            generations=(80,),
+            horizons=(50, 100),
         ),
         collect=CollectConfig(
             exploration="random-walk",
@@ -93,19 +102,19 @@ def car_racing_demo() -> Experiment:
             trials=8,
             episodes=16,
             ticks=(250,),
-            patience=25,
+            patience=50,
         ),
         vision=VisionTraining(batch_size=64, learning_rate=1e-3, final_learning_rate=1e-4, mirror=True),
         mdn_rnn=MDNRNNConfig(predicts_reward=True, predicts_end=True, reward_scale=4.0),
         memory=MemoryTraining(
             batch_size=48,
             learning_rate=3e-3,
-            final_learning_rate=1.5e-4,
+            final_learning_rate=1e-4,
             sequence_length=64,
             reward_weight=2.0,
         ),
-        dream=DreamConfig(horizon=50, openings=0.3, starts=1024),
-        evolution=EvolutionConfig(repeats=8, jerk_cost=0.1),
+        dream=DreamConfig(horizon=100, openings=0.3, starts=1024),
+        evolution=EvolutionConfig(repeats=8, jerk_cost=0.1, afresh=True),
         evaluation=EvaluationConfig(
             candidates=2, trial_episodes=8, episodes=16, random_episodes=8, dream_episodes=256
         ),
@@ -117,7 +126,7 @@ def toy_demo() -> Experiment:
     return Experiment(
         game="toy",
         preset="demo",
-        rounds=RoundsConfig(count=2, vision_steps=(40, 0), memory_steps=(60, 30), generations=(8, 4)),
+        rounds=RoundsConfig(count=2, vision_steps=(40, 0), memory_steps=(60, 30), generations=(8, 4), horizons=(32,)),
         collect=CollectConfig(
             exploration="random-walk", first_episodes=16, first_ticks=48, trials=4, episodes=4, ticks=(48,), batch=8
         ),

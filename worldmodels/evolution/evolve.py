@@ -33,6 +33,7 @@ class EvolutionConfig:
     sigma: float = 0.1  # first step size
     diagonal: bool = False  # separable CMA-ES: variances only, learns faster in few generations
     jerk_cost: float = 0.0  # see `fitness.returns`
+    afresh: bool = False  # each round begins at zero instead of the C of the round before, whose tanh is saturated
 
     def __post_init__(self) -> None:
         if self.generations < 1 or self.population < 4 or self.repeats < 1:

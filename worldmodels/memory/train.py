@@ -66,7 +66,7 @@ class SequenceBatches:
         parts = []
         for i in rng.choice(len(self.episodes), size=self.training.batch_size, p=self._chances):
             spare = self.episodes[i].length - longest
-            # Cuts that would begin before the episode begin with it, so that its opening is seen often enough.
+            # Cuts that would begin before the episode begin with it: its opening is seen often enough.
             first = max(0, int(rng.integers(-longest // 2, spare + 1))) if spare > 0 else 0
             parts.append(self.episodes[i].part(first, longest))
         return pad(parts)

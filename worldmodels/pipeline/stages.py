@@ -192,14 +192,15 @@ def memory_round(work: Work, round: int) -> Done:
 
 
 def evolve_round(work: Work, round: int) -> Done:
-    """Evolve C in the dream of this round's M, from the C of the round before."""
+    """Evolve C in the dream of this round's M, from the C of the round before or afresh."""
     experiment = work.experiment
     _, vision = work.vision(round)
     memory, memory_hash = work.memory(round)
     made_from = {"vision": vision, "memory": memory_hash}
-    world = work.dream(round, memory, experiment.controller.features, experiment.dream)
+    dream = replace(experiment.dream, horizon=at_round(experiment.rounds.horizons, round))
+    world = work.dream(round, memory, experiment.controller.features, dream)
     start = None
-    if round > 0:
+    if round > 0 and not experiment.evolution.afresh:
         start = load_controller(work.run, round - 1)[1].numpy()
     generations = at_round(experiment.rounds.generations, round)
     if not work.run.controller(round).exists():
