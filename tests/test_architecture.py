@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "play": {"worlds", "controller", "runs"},
     "experiments": ALL_ROOMS,  # config classes only, see below
     "pipeline": ALL_ROOMS | {"experiments"},
-    "cli": {"pipeline", "experiments", "report", "play"},
+    "cli": {"pipeline", "experiments", "report", "play", "runs.folder"},
     "__init__": ALL_ROOMS,  # the public API
 }
 

@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import inspect
 import json
 import os
 import sys
@@ -33,7 +34,22 @@ Stages, each of which goes on from where the run stands:
 `worldmodels VERB --help` explains a verb with examples.
 """
 
-Run = Annotated[str, "a run folder, or pretrained:NAME"]
+Run = Annotated[
+    str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="a run folder, or pretrained:NAME")
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"], tyro.conf.arg(help="where to compute; auto takes a GPU if there is one")
+]
+
+
+def _parse(
+    verb: Callable[..., Any], command: Callable[..., Any], arguments: Sequence[str], name: str = ""
+) -> Any:
+    """Let tyro fill in the arguments of `command`; what `verb` says of itself is the help text."""
+    said = inspect.cleandoc(verb.__doc__ or "")
+    return tyro.cli(
+        command, args=list(arguments), prog=f"worldmodels {name or verb.__name__}", description=said
+    )
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -42,12 +58,11 @@ def train(arguments: Sequence[str]) -> None:
     Examples:
       worldmodels train car-racing --preset demo --run runs/demo --seed 1
       worldmodels train car-racing --preset paper --run runs/paper --mdn-rnn.hidden-size 512
-      worldmodels train toy                                          a game that learns in a minute
+      worldmodels train toy                              a game that is learnt in a minute
     """
     from worldmodels import experiments
     from worldmodels.pipeline.train import begin
     from worldmodels.pipeline.train import train as train_run
-    from worldmodels.runs.folder import RunFolder
 
     game, rest = _positional(arguments, "GAME (car-racing or toy)")
     name = _value_of(rest, "--preset") or "demo"
@@ -55,28 +70,26 @@ def train(arguments: Sequence[str]) -> None:
 
     @dataclass(frozen=True)
     class Train:
-        run: Annotated[str, tyro.conf.arg(help="run folder; default runs/GAME", metavar="DIR")] = f"runs/{game}"
-        device: Annotated[Literal["auto", "cpu", "cuda"], tyro.conf.arg(help="where to train")] = "auto"
+        run: Annotated[str, tyro.conf.arg(help="run folder", metavar="DIR")] = f"runs/{game or 'GAME'}"
+        device: Device = "auto"
         experiment: Annotated[experiments.Experiment, tyro.conf.arg(name="")] = default
 
-    asked = tyro.cli(
-        Train, args=list(rest), prog="worldmodels train GAME", description=train.__doc__, default=Train()
-    )
-    run = RunFolder(Path(asked.run))
-    only_where = all(not option.startswith("--") or option in ("--run", "--device") for option in _options(rest))
-    going_on = only_where and run.experiment.exists()
-    train_run(begin(run, None if going_on else asked.experiment, asked.device))
+    asked = _parse(train, Train, rest, "train GAME")
+    if asked.experiment.game != game:
+        raise UserError(f"--game {asked.experiment.game}: type worldmodels train {asked.experiment.game}")
+    settings = [option for option in _options(rest) if option not in ("--run", "--device")]
+    train_run(begin(_folder(asked.run), asked.experiment, asked.device, go_on=not settings))
 
 
 def _stage(name: str, what: str) -> Callable[[Sequence[str]], None]:
     def verb(arguments: Sequence[str]) -> None:
-        def command(run: tyro.conf.Positional[Run], device: Literal["auto", "cpu", "cuda"] = "auto") -> None:
+        def command(run: Run, device: Device = "auto") -> None:
             from worldmodels.pipeline.train import run_stage
             from worldmodels.pipeline.work import open_run
 
             run_stage(open_run(_folder(run), device), name)
 
-        tyro.cli(command, args=list(arguments), prog=f"worldmodels {name}", description=verb.__doc__)
+        _parse(verb, command, arguments, name)
 
     verb.__doc__ = f"""{what}
 
@@ -97,22 +110,30 @@ def evaluate(arguments: Sequence[str]) -> None:
       worldmodels evaluate runs/demo --world actual --episodes 100 --seed 7
       worldmodels evaluate runs/demo --world dream --temperature 1.15 --json
     """
+
     def command(
-        run: tyro.conf.Positional[Run],
-        world: Literal["actual", "dream"] = "actual",
-        episodes: int = 100,
-        seed: int = 1,
-        temperature: float | None = None,
-        backend: Literal["gymnasium", "envpool", "auto"] = "gymnasium",
-        device: Literal["auto", "cpu", "cuda"] = "auto",
-        json: bool = False,
+        run: Run,
+        world: Annotated[
+            Literal["actual", "dream"], tyro.conf.arg(help="the real game, or M's dream of it")
+        ] = "actual",
+        episodes: Annotated[int, tyro.conf.arg(help="how many; the paper scores 100")] = 100,
+        seed: Annotated[int, tyro.conf.arg(help="the same seed plays the same episodes")] = 1,
+        temperature: Annotated[
+            float | None,
+            tyro.conf.arg(metavar="T", help="of the dream", help_behavior_hint="(default: as trained)"),
+        ] = None,
+        backend: Annotated[
+            Literal["gymnasium", "envpool", "auto"], tyro.conf.arg(help="who plays the actual game")
+        ] = "gymnasium",
+        device: Device = "auto",
+        json: Annotated[bool, tyro.conf.arg(help="print one JSON object with every score")] = False,
     ) -> None:
         from worldmodels.pipeline.evaluate import evaluate_with
 
         score = evaluate_with(_folder(run), world, episodes, seed, temperature, backend, device)
         _print_score(score, json)
 
-    tyro.cli(command, args=list(arguments), prog="worldmodels evaluate", description=evaluate.__doc__)
+    _parse(evaluate, command, arguments)
 
 
 def dream(arguments: Sequence[str]) -> None:
@@ -122,19 +143,22 @@ def dream(arguments: Sequence[str]) -> None:
       worldmodels dream runs/demo --steps 200 --out dream.mp4
       worldmodels dream runs/demo --out wild.gif --temperature 1.5 --seed 3
     """
+
     def command(
-        run: tyro.conf.Positional[Run],
-        out: str,
-        steps: int = 200,
-        temperature: float = 1.0,
-        seed: int = 0,
-        device: Literal["auto", "cpu", "cuda"] = "auto",
+        run: Run,
+        out: Annotated[str, tyro.conf.arg(metavar="FILE", help="video to write, .mp4 or .gif")],
+        steps: Annotated[int, tyro.conf.arg(help="actions at most; a dream may end before")] = 200,
+        temperature: Annotated[
+            float, tyro.conf.arg(metavar="T", help="above 1: a more uncertain dream")
+        ] = 1.0,
+        seed: Annotated[int, tyro.conf.arg(help="another seed, another dream")] = 0,
+        device: Device = "auto",
     ) -> None:
         from worldmodels.pipeline.evaluate import film
 
         print(film(_folder(run), Path(out), steps, temperature, seed, device))
 
-    tyro.cli(command, args=list(arguments), prog="worldmodels dream", description=dream.__doc__)
+    _parse(dream, command, arguments)
 
 
 def report(arguments: Sequence[str]) -> None:
@@ -143,15 +167,18 @@ def report(arguments: Sequence[str]) -> None:
     Example:
       worldmodels report runs/demo
     """
-    def command(run: tyro.conf.Positional[Run]) -> None:
+
+    def command(run: Run) -> None:
         from worldmodels.report.page import write_report
 
         folder = _folder(run)
         if not folder.experiment.exists():
-            raise UserError(f"{folder.path} is not a run folder; begin one with `worldmodels train car-racing`")
+            raise UserError(
+                f"{folder.path} is not a run folder; begin one with `worldmodels train car-racing`"
+            )
         print(write_report(folder))
 
-    tyro.cli(command, args=list(arguments), prog="worldmodels report", description=report.__doc__)
+    _parse(report, command, arguments)
 
 
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
@@ -189,7 +216,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"worldmodels: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nworldmodels: stopped; what was done is kept, and the same command goes on from there", file=sys.stderr)
+        print(
+            "\nworldmodels: stopped; what was done is kept, and the same command goes on from there",
+            file=sys.stderr,
+        )
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -197,7 +227,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        print("worldmodels: no space left on the disk; free some and run the same command again", file=sys.stderr)
+        print(
+            "worldmodels: no space left on the disk; free some and run the same command again",
+            file=sys.stderr,
+        )
         return 2
     return 0
 
@@ -217,8 +250,10 @@ def _print_score(score: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(score))
         return
     print(
-        f"{score['game']}, {score['world']}: {score['mean']:.1f} ± {score['std']:.1f} over {score['episodes']} episodes "
-        f"(standard error {score['standard_error']:.1f}, seed {score['seed']}, {score['steps_per_second']:,.0f} steps/s)"
+        f"{score['game']}, {score['world']}: {score['mean']:.1f} ± {score['std']:.1f} "
+        f"over {score['episodes']} episodes "
+        f"(standard error {score['standard_error']:.1f}, seed {score['seed']}, "
+        f"{score['steps_per_second']:,.0f} steps/s)"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
@@ -18,12 +18,17 @@ from worldmodels.worlds.dream import DreamConfig
 from worldmodels.worlds.policy import ActionNoise
 
 
+def at_round(schedule: tuple[int, ...], round: int) -> int:
+    """The number of a round; the last one holds on."""
+    return schedule[min(round, len(schedule) - 1)]
+
+
 @dataclass(frozen=True)
 class RoundsConfig:
     """The iterative procedure of the paper: how often, and how much of each stage in each round.
 
-    The schedules give one number a round; the last one holds for the rounds after it. A zero skips the stage in that
-    round, and the result of the round before stays in use.
+    The schedules give one number a round; the last one holds for the rounds after it. A zero of vision_steps or
+    memory_steps skips that training in that round, and V or M of the round before stays in use.
     """
 
     count: int = 1
@@ -35,10 +40,21 @@ class RoundsConfig:
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ValueError(f"rounds.count must be at least 1, got {self.count}")
-        for name in ("vision_steps", "memory_steps", "generations", "horizons"):
+        for name in ("vision_steps", "memory_steps"):
             schedule = getattr(self, name)
             if not schedule or schedule[0] < 1 or min(schedule) < 0:
                 raise ValueError(f"rounds.{name} must begin above 0 and never be negative, got {schedule}")
+        for name in ("generations", "horizons"):
+            schedule = getattr(self, name)
+            if not schedule or min(schedule) < 1:
+                raise ValueError(f"rounds.{name} must be at least 1 in every round, got {schedule}")
+        for round in range(self.count):
+            if at_round(self.vision_steps, round) and not at_round(self.memory_steps, round):
+                raise ValueError(
+                    f"round {round} trains V and not M, which would no longer know what V sees: give "
+                    f"rounds.memory_steps a number there, or rounds.vision_steps a 0, got {self.memory_steps} and "
+                    f"{self.vision_steps}"
+                )
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,9 @@ class Experiment:
     seed: int = 0
     action_repeat: int = 1  # steps of the game for which an action is held; the paper's agent acts at each
     backend: str = "auto"  # who plays while learning: EnvPool where it can, else Gymnasium
+    save_every: float = (
+        20.0  # seconds between two checkpoints of an unfinished training; results do not depend on it
+    )
     mirror: bool = False  # M also learns from every episode's mirror image, where the game has that symmetry
     rounds: RoundsConfig = RoundsConfig()
     collect: CollectConfig = CollectConfig()
@@ -66,11 +85,8 @@ class Experiment:
     def __post_init__(self) -> None:
         if self.action_repeat < 1:
             raise ValueError(f"action_repeat must be at least 1, got {self.action_repeat}")
-
-
-def at_round(schedule: tuple[int, ...], round: int) -> int:
-    """The number of a round; the last one holds on."""
-    return schedule[min(round, len(schedule) - 1)]
+        if not self.save_every >= 0:
+            raise ValueError(f"save_every must not be negative, got {self.save_every}")
 
 
 def car_racing_paper() -> Experiment:
@@ -81,8 +97,8 @@ def car_racing_paper() -> Experiment:
 def car_racing_demo() -> Experiment:
     """Quarter of an hour on two cores: the paper's V, M and C, actions held for 4 steps, three rounds.
 
-    V is trained once, so that z stays put under M and C; M goes on from where it was, and C is evolved afresh. The first dreams are short,
-    as the first episodes were: M cannot dream on for longer than it has seen anybody drive.
+    V is trained once, so that z stays put under M and C; M goes on from where it was, and C is evolved afresh. The
+    first dreams are short, as the first episodes were: M cannot dream on for longer than it has seen anybody drive.
     """
     return Experiment(
         preset="demo",
@@ -126,14 +142,24 @@ def toy_demo() -> Experiment:
     return Experiment(
         game="toy",
         preset="demo",
-        rounds=RoundsConfig(count=2, vision_steps=(40, 0), memory_steps=(60, 30), generations=(8, 4), horizons=(32,)),
+        rounds=RoundsConfig(
+            count=2, vision_steps=(40, 0), memory_steps=(60, 30), generations=(8, 4), horizons=(32,)
+        ),
         collect=CollectConfig(
-            exploration="random-walk", first_episodes=16, first_ticks=48, trials=4, episodes=4, ticks=(48,), batch=8
+            exploration="random-walk",
+            first_episodes=16,
+            first_ticks=48,
+            trials=4,
+            episodes=4,
+            ticks=(48,),
+            batch=8,
         ),
         vae=VAEConfig(latent_size=8),
         vision=VisionTraining(batch_size=32, learning_rate=1e-3, final_learning_rate=1e-3),
         mdn_rnn=MDNRNNConfig(hidden_size=32, predicts_reward=True, predicts_end=True),
-        memory=MemoryTraining(batch_size=16, learning_rate=5e-3, final_learning_rate=1e-3, sequence_length=48),
+        memory=MemoryTraining(
+            batch_size=16, learning_rate=5e-3, final_learning_rate=1e-3, sequence_length=48
+        ),
         dream=DreamConfig(horizon=32, starts=64),
         evolution=EvolutionConfig(population=16, repeats=4, sigma=0.3),
         evaluation=EvaluationConfig(

@@ -38,7 +38,7 @@ def scored(mean: float, scores: list[float] | None = None, **more: Any) -> dict[
 
 
 def write_experiment(run: RunFolder) -> None:
-    experiment = {"game": "car-racing", "seed": 0, "action_repeat": 4, "dream": {"horizon": 50}}
+    experiment = {"game": "car-racing", "seed": 0, "action_repeat": 4, "rounds": {"horizons": [50, 25]}}
     machine = {"cpu": "Example 9000", "cores": 2, "memory_gb": 16.0, "gpu": None}
     write(
         run.experiment,

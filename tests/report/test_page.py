@@ -82,7 +82,7 @@ def test_a_finished_run_has_every_section_and_nothing_missing(whole):
         "812 MB",
         "2 min 2 s",
         "Example 9000",
-        "dream.horizon",
+        "rounds.horizons",
     ):
         assert something in words
 

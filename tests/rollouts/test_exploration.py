@@ -82,7 +82,7 @@ def test_a_random_network_sees_the_frame():
 
 
 def test_the_walk_has_the_wander_that_was_asked_for():
-    config = RandomWalkConfig(symmetric=0.1, sigma=0.2, correlation=0.7)
+    config = RandomWalkConfig(symmetric=(0.1, 0.1), sigma=(0.2, 0.2), correlation=(0.7, 0.7))
     spec = GameSpec("any", None, ("symmetric",), (96, 96, 3), 84, 1000)
     policy = random_walk(spec, config)
     x = np.arctanh(actions(policy, list(range(64)), [np.zeros((64, 64, 64, 3), np.uint8)] * 200)[..., 0])
@@ -108,8 +108,10 @@ def test_grey_is_the_mean_of_each_block():
     np.testing.assert_allclose(grey_8x8(some)[1], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("nonsense", [{"correlation": 1.0}, {"correlation": -0.1}, {"sigma": -1.0}])
-def test_a_walk_that_cannot_be_is_refused(nonsense: dict[str, float]):
+@pytest.mark.parametrize(
+    "nonsense", [{"correlation": (0.5, 1.0)}, {"correlation": (-0.1, 0.5)}, {"sigma": (-1.0, 1.0)}]
+)
+def test_a_walk_that_cannot_be_is_refused(nonsense: dict[str, tuple[float, float]]):
     with pytest.raises(ValueError, match="correlation must lie in"):
         RandomWalkConfig(**nonsense)
 

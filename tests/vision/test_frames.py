@@ -84,6 +84,21 @@ def test_no_more_than_the_allowed_frames_are_in_memory(make_store: MakeStore, le
         assert len(batches._resident) <= 40, step
 
 
+def test_what_fits_into_memory_is_read_once(make_store: MakeStore, monkeypatch: pytest.MonkeyPatch):
+    read: list[int] = []
+    read_arrays = EpisodeStore.read_arrays
+
+    def recording(self: EpisodeStore, index: int, names: Sequence[str]) -> dict[str, np.ndarray]:
+        read.append(index)
+        return read_arrays(self, index, names)
+
+    monkeypatch.setattr(EpisodeStore, "read_arrays", recording)
+    batches = FrameBatches([make_store("round-00", [3, 3, 3])], batch_size=4, seed=0)
+    for step in range(20):
+        batches.batch(step)
+    assert sorted(read) == [0, 1, 2]
+
+
 def test_reading_a_block_needs_hardly_more_memory_than_the_block(make_store: MakeStore):
     """Collecting its episodes first and joining them afterwards would need twice as much."""
     batches = FrameBatches([make_store("round-00", [4] * 60)], batch_size=5, seed=0, resident=200)

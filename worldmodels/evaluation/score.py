@@ -26,7 +26,9 @@ from worldmodels.worlds.dream import DreamWorld
 class EvaluationConfig:
     """How C is chosen among the rounds and how it is scored in the end."""
 
-    candidates: int = 1  # rounds whose C is tried in the actual game; 1 takes the last round's without a trial
+    candidates: int = (
+        1  # rounds whose C is tried in the actual game; 1 takes the last round's without a trial
+    )
     trial_episodes: int = 16  # of each candidate
     episodes: int = 100  # of the final score, with seeds that nothing before has seen
     random_episodes: int = 100  # of the random policy beside it
@@ -88,7 +90,12 @@ def episode_seeds(seed: int, episodes: int) -> list[int]:
 
 
 def score_actual(
-    world: ActualWorld, config: ControllerConfig, parameters: Tensor, seeds: Sequence[int], batch: int, seed: int
+    world: ActualWorld,
+    config: ControllerConfig,
+    parameters: Tensor,
+    seeds: Sequence[int],
+    batch: int,
+    seed: int,
 ) -> Score:
     """Score C (n,) in the actual game, `batch` episodes at once."""
 

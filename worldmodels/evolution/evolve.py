@@ -1,4 +1,4 @@
-"""Evolve C in whichever world it is given ("Evolving the controller"): ask, play, tell, and go on where it was killed."""
+"""Evolve C in whichever world it is given ("Controller (C) Model"): ask, play, tell; go on where it was killed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class EvolutionConfig:
     sigma: float = 0.1  # first step size
     diagonal: bool = False  # separable CMA-ES: variances only, learns faster in few generations
     jerk_cost: float = 0.0  # see `fitness.returns`
-    afresh: bool = False  # each round begins at zero instead of the C of the round before, whose tanh is saturated
+    afresh: bool = (
+        False  # each round begins at zero instead of the C of the round before, whose tanh is saturated
+    )
 
     def __post_init__(self) -> None:
         if self.generations < 1 or self.population < 4 or self.repeats < 1:
@@ -66,6 +68,7 @@ def evolve(
 
     Args:
         start: parameters (n,) to search around; None begins at zero.
+        save_every: seconds between two checkpoints of an unfinished evolution.
     """
     path = run.controller(round)
     first_mean = np.zeros(config.parameter_count, np.float32) if start is None else start
@@ -132,7 +135,9 @@ def finite(played: Tensor) -> Tensor:
     """Fitness (P,) of returns (P, R); UserError when a return is not a number."""
     fitness = played.mean(dim=1)
     if not bool(torch.isfinite(fitness).all()):
-        raise UserError("the dream paid rewards that are not finite: M has diverged; train it again at a lower rate")
+        raise UserError(
+            "the dream paid rewards that are not finite: M has diverged; train it again at a lower rate"
+        )
     return fitness
 
 

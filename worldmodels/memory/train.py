@@ -136,11 +136,13 @@ def train_memory(
     device: torch.device,
     made_from: Mapping[str, str],
     start: MDNRNN | None = None,
+    save_every: float = 20.0,
 ) -> str:
     """Train M on `episodes` and save it as the M of `round`; returns its sha256.
 
     Args:
         start: weights to go on from (those of the round before); None begins at random.
+        save_every: seconds between two checkpoints of an unfinished training.
     """
     torch.manual_seed(stream(seed, "memory", round, "weights"))
     model = MDNRNN(config)
@@ -165,6 +167,7 @@ def train_memory(
         model_config=asdict(config),
         made_from=made_from,
         round=round,
+        save_every=save_every,
     )
 
 

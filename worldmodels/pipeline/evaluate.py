@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from worldmodels.errors import UserError
+from worldmodels.pipeline.ending import actual_score, dream_score
 from worldmodels.pipeline.media import film_dream
-from worldmodels.pipeline.stages import actual_score, dream_score
 from worldmodels.pipeline.work import open_run
 from worldmodels.runs.folder import RunFolder
 from worldmodels.worlds.agent import Agent
@@ -41,7 +41,7 @@ def evaluate_with(
 
 
 def film(run: RunFolder, out: Path, steps: int, temperature: float, seed: int, device: str) -> Path:
-    """Film `steps` ticks of C's dream, from the opening of one of the last episodes played."""
+    """Film `steps` ticks of C's dream, from the opening of one of the episodes of its round."""
     if steps < 1:
         raise UserError(f"--steps must be at least 1, got {steps}")
     if out.suffix not in (".mp4", ".gif"):
@@ -69,7 +69,9 @@ def film(run: RunFolder, out: Path, steps: int, temperature: float, seed: int, d
 def load_agent(run: str | Path, device: str = "auto") -> Agent:
     """The trained agent of a run folder, see `worldmodels.load_agent`."""
     if str(run).startswith("pretrained:"):
-        raise UserError(f"{run}: no weights are released yet; train your own with `worldmodels train car-racing`")
+        raise UserError(
+            f"{run}: no weights are released yet; train your own with `worldmodels train car-racing`"
+        )
     work = open_run(RunFolder(Path(run)), device)
     return work.agent(work.best())
 

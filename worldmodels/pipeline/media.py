@@ -23,9 +23,6 @@ from worldmodels.worlds import noise
 from worldmodels.worlds.dream import DreamConfig, DreamWorld
 from worldmodels.worlds.starts import Starts
 
-STEPS_PER_SECOND = (
-    50.0  # CarRacing's own; an agent that repeats its action k times acts 50 / k times a second
-)
 WARM_UP = 1.5  # seconds that M watches before it dreams on alone; CarRacing zooms in during the first
 FILM, STRIP, MOMENTS = 14.0, 6.0, 10  # seconds shown as a film; as a strip of so many moments
 FILM_SCALE, PICTURE_SCALE = 4, 3  # pixels a side that one pixel of a 64x64 frame becomes
@@ -50,7 +47,7 @@ def make_media(
     device: torch.device,
     controller: tuple[ControllerConfig, Tensor] | None = None,
     temperature: float = 1.0,
-    steps_per_second: float = STEPS_PER_SECOND,
+    steps_per_second: float,
 ) -> list[Path]:
     """Write every picture and video that needs no game, and return their paths.
 
@@ -68,9 +65,9 @@ def make_media(
     if controller is not None and memory.config.predicts_reward and memory.config.predicts_end:
         config, parameters = controller
         dream = DreamConfig(temperature=temperature, horizon=max(1, round(FILM * fps)), openings=1.0)
-        written.append(
-            film_dream(run.media("dream.mp4"), vision, memory, episodes, dream, config, parameters, seed, device, fps)
-        )
+        path = run.media("dream.mp4")
+        film_dream(path, vision, memory, episodes, dream, config, parameters, seed, device, fps)
+        written.append(path)
     return written
 
 
@@ -138,7 +135,7 @@ def draw_comparison(run: RunFolder, shown: Comparison, fps: float) -> list[Path]
     times = np.linspace(0, last, min(MOMENTS, last + 1)).round().astype(int)
     every = last / fps / max(1, len(times) - 1)
     rows = [
-        (f"actual, a frame every {every:.1f} s", shown.actual[times]),
+        (f"actual, a frame every {every:.2g} s", shown.actual[times]),
         ("V's reconstruction", shown.reconstruction[times]),
         ("dream from the first frame on, under the same actions", shown.dream[times]),
     ]

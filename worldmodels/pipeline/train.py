@@ -13,7 +13,7 @@ from worldmodels.errors import UserError
 from worldmodels.experiments import Experiment
 from worldmodels.pipeline.stage import Done, Stage
 from worldmodels.pipeline.stages import plan
-from worldmodels.pipeline.work import Work, open_run
+from worldmodels.pipeline.work import Work, choose_device, open_run
 from worldmodels.runs.files import write_json
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.lock import locked
@@ -23,30 +23,33 @@ from worldmodels.runs.settings import differences, to_json
 from worldmodels.worlds.state import feature_size
 
 
-def begin(run: RunFolder, experiment: Experiment | None, device: str) -> Work:
+def begin(run: RunFolder, experiment: Experiment, device: str, go_on: bool = False) -> Work:
     """Open a run, or begin it where there is none.
 
     Args:
-        experiment: the settings asked for; None takes those that the run was begun with.
+        experiment: the settings asked for.
+        go_on: a run that was begun keeps its settings, whatever they are; only the game must be the one asked for.
     Raises:
-        UserError: when the run was begun with other settings, or the folder is something else.
+        UserError: when the run was begun with other settings, the folder is something else, or what the settings ask
+            for is not on this machine.
     """
     if run.experiment.exists():
         work = open_run(run, device)
-        if experiment is not None:
-            asked, had = to_json(consistent(experiment)), to_json(work.experiment)
-            if changed := differences(had, asked):
-                raise UserError(
-                    f"{run.path} was begun with other settings ({'; '.join(changed[:3])}): leave them out to go on with "
-                    "it, or choose another --run"
-                )
+        had, asked = to_json(work.experiment), to_json(consistent(experiment))
+        if go_on:
+            had, asked = {"game": work.experiment.game}, {"game": experiment.game}
+        if changed := differences(had, asked):
+            raise UserError(
+                f"{run.path} was begun with other settings ({'; '.join(changed[:3])}): leave them out to go on with "
+                "it, or choose another --run"
+            )
         return work
-    if experiment is None:
-        return open_run(run, device)  # says that there is no run
     if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
         raise UserError(f"{run.path} exists and is not a run folder; choose another --run")
+    work = Work(run, consistent(experiment), choose_device(device))
+    work.pool().close()  # says what is missing while there is nothing to go back on
     record = {
-        "experiment": to_json(consistent(experiment)),
+        "experiment": to_json(work.experiment),
         "versions": versions(),
         "machine": machine(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -54,11 +57,11 @@ def begin(run: RunFolder, experiment: Experiment | None, device: str) -> Work:
         "git_commit": git_commit(),
     }
     write_json(run.experiment, record)
-    return open_run(run, device)
+    return work
 
 
 def consistent(experiment: Experiment) -> Experiment:
-    """Sizes that follow from others: `vae.latent_size` and `mdn_rnn.hidden_size` decide, the game decides its actions."""
+    """Set the sizes that follow from others: from `vae.latent_size`, `mdn_rnn.hidden_size` and the game's actions."""
     spec = game(experiment.game)
     latent = experiment.vae.latent_size
     mdn_rnn = replace(experiment.mdn_rnn, latent_size=latent, action_size=spec.action_size)
@@ -71,6 +74,8 @@ def train(work: Work) -> None:
     """Run every stage that is not finished yet."""
     with locked(work.run.path):
         stages = plan(work)
+        if all(stage.finished for stage in stages):
+            print(f"nothing left to do in {work.run.path}; open {work.run.report}")
         for number, stage in enumerate(stages, 1):
             if not stage.finished:
                 _run(work, stage, f"[{number:2d}/{len(stages)}]")
@@ -104,7 +109,10 @@ def _run(work: Work, stage: Stage, number: str) -> None:
     seconds = time.monotonic() - began
     rate = done.count / seconds if done.count else None
     pace = f" ({rate:,.0f} {done.unit}/s)" if rate else ""
-    print(f"{number} {stage.name}, round {stage.round}: {done.summary}, in {duration(seconds)}{pace}", flush=True)
+    print(
+        f"{number} {stage.name}, round {stage.round}: {done.summary}, in {duration(seconds)}{pace}",
+        flush=True,
+    )
     _log(work, stage, done, seconds, rate)
 
 
@@ -130,5 +138,3 @@ def total_time(run: RunFolder) -> float:
     if not path.exists():
         return 0.0
     return sum(json.loads(line)["seconds"] for line in path.read_text().splitlines())
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,17 +17,19 @@ from worldmodels.evolution.evolve import load_controller
 from worldmodels.experiments import Experiment
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.memory.train import load_memory
-from worldmodels.rollouts.latents import LatentEpisode, mirrored, read_folders
+from worldmodels.rollouts.latents import LatentEpisode, latents_vision, mirrored, read_folders, read_latents
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.files import read_json
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.seeds import numpy_stream
 from worldmodels.runs.settings import from_json
+from worldmodels.vision.encode import encode_episode
 from worldmodels.vision.train import load_vision
 from worldmodels.vision.vae import VAE
 from worldmodels.worlds.actual import Senses
 from worldmodels.worlds.agent import Agent
 from worldmodels.worlds.dream import DreamConfig, DreamWorld
+from worldmodels.worlds.policy import ActionNoise, ControllerPolicy
 from worldmodels.worlds.starts import gather_starts
 
 
@@ -59,8 +62,10 @@ class Work:
         return -(-self.spec.max_steps // self.experiment.action_repeat)
 
     def pool(self, backend: str | None = None) -> EpisodePool:
-        """Games with this experiment's action repeat. A game without backends ignores the choice."""
-        chosen = (backend or self.experiment.backend) if self.spec.gym_id else "auto"
+        """Games with this experiment's action repeat, played by `backend` or by the experiment's."""
+        chosen = backend or self.experiment.backend
+        if self.spec.gym_id is None and chosen == "gymnasium":
+            chosen = "auto"  # a game of our own is its own reference
         return open_pool(self.spec, chosen, self.experiment.action_repeat)
 
     def store(self, round: int) -> EpisodeStore:
@@ -107,19 +112,41 @@ class Work:
         return self.parts(finished[-1])
 
     def latents(self, round: int, with_mirrored: bool) -> list[LatentEpisode]:
-        """Episodes of rounds 0..round as the V of `round` encoded them."""
+        """Episodes of rounds 0..round as the V of `round` encoded them; UserError when a later V has."""
         _, vision = self.vision(round)
         folders = [self.run.latents(r) for r in range(round + 1)]
         if with_mirrored:
             folders += [mirrored(folder) for folder in folders]
         return read_folders(folders, vision)
 
+    def _seen(self, round: int) -> list[LatentEpisode]:
+        """As `latents` without the mirrored ones; what a later V has encoded is encoded again, for the moment."""
+        vision, sha256 = self.vision(round)
+        pairs = [
+            (store, index, self.run.latents(r))
+            for r in range(round + 1)
+            for store in [self.store(r)]
+            for index in store.indices()
+        ]
+        paths = [(store, index, folder / store.path(index).name) for store, index, folder in pairs]
+        return [
+            encode_episode(vision, store, index, self.device)
+            if latents_vision(path) not in (None, sha256)
+            else read_latents(path, sha256)
+            for store, index, path in paths
+        ]
+
+    def driver(self, parts: Parts, noise: ActionNoise | None = None) -> ControllerPolicy:
+        """C at the wheel, for collecting; with noise it explores."""
+        low, high = self.spec.action_low, self.spec.action_high
+        return ControllerPolicy(self.senses(parts), parts.config, parts.parameters, low, high, noise)
+
     def senses(self, parts: Parts) -> Senses:
         return Senses(parts.vision, parts.memory, parts.config.features, self.device)
 
     def dream(self, round: int, memory: MDNRNN, features: str, config: DreamConfig) -> DreamWorld:
         """The dream of a round's M, beginning from the episodes stored until then."""
-        episodes = self.latents(round, with_mirrored=False)
+        episodes = self._seen(round)
         rng = numpy_stream(self.experiment.seed, "starts", round)
         starts = gather_starts(memory, episodes, config.starts, rng)
         low, high = (
@@ -155,10 +182,24 @@ def open_run(run: RunFolder, device: str = "auto") -> Work:
         raise UserError(
             f"{run.path} is not a run folder; begin one with `worldmodels train car-racing --run {run.path}`"
         )
-    content: dict[str, Any] = read_json(run.experiment)
-    if not isinstance(content, dict) or "experiment" not in content:
-        raise UserError(f"{run.experiment} is not the record of a run; delete {run.path} and begin again")
+    if not run.experiment.exists():
+        raise UserError(
+            f"{run.path} is not a run folder (it has no {run.experiment.name}); begin one elsewhere, for example with "
+            "`worldmodels train car-racing --run runs/demo`"
+        )
+    try:
+        content: Any = json.loads(run.experiment.read_bytes())
+    except (ValueError, OSError) as error:
+        raise _no_record(run, str(error)) from error
+    if not isinstance(content, dict) or not isinstance(content.get("experiment"), dict):
+        raise _no_record(run, "it holds something else")
     return Work(run, from_json(Experiment, content["experiment"]), choose_device(device))
+
+
+def _no_record(run: RunFolder, why: str) -> UserError:
+    return UserError(
+        f"{run.experiment} is not the record of a run ({why}); put back a copy of it, or begin again with another --run"
+    )
 
 
 def choose_device(name: str) -> torch.device:
@@ -166,7 +207,9 @@ def choose_device(name: str) -> torch.device:
     if name not in ("auto", "cpu", "cuda"):
         raise UserError(f"--device must be auto, cpu or cuda, got {name!r}")
     if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: PyTorch finds no GPU on this machine; leave --device out to use the CPU")
+        raise UserError(
+            "--device cuda: PyTorch finds no GPU on this machine; leave --device out to use the CPU"
+        )
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 

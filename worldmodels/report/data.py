@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from worldmodels.errors import UserError
-from worldmodels.report.lenient import mapping, number, numbers, whole
+from worldmodels.report.lenient import listed, mapping, number, numbers, whole
 from worldmodels.report.logs import Curves, numbered, read_curves
 from worldmodels.runs.files import read_json
 from worldmodels.runs.folder import RunFolder
@@ -36,6 +36,7 @@ class Round:
     per_1000_steps: float | None  # dream points in 1,000 steps of the game
     actual: Scores | None
     disturbed: float | None  # mean of the episodes played with noise on the actions
+    selection: Scores | None  # actual again, when the best of all rounds was chosen
     game_steps: int | None  # frames of the actual game used up to here
 
 
@@ -90,8 +91,11 @@ def read_run(folder: RunFolder) -> RunData:
             return {}
 
     evaluations = {name: scores(content(folder.evaluation(name))) for name in ("actual", "dream", "random")}
+    best = content(folder.best_controller)
+    candidates = [mapping(entry) for entry in listed(best.get("candidates"))]
+    selection = {whole(candidate.get("round")): scores(candidate) for candidate in candidates}
     rounds = [
-        _round(number, content(path))
+        _round(number, content(path), selection.get(number))
         for number, path in numbered(folder.evaluation("round").parent, r"round-(\d+)\.json")
     ]
     curves = {kind: read_curves(folder, kind, unreadable) for kind in ("vision", "memory", "evolve")}
@@ -102,9 +106,29 @@ def read_run(folder: RunFolder) -> RunData:
         stages=_stages(folder, unreadable),
         rounds=rounds,
         scores={name: score for name, score in evaluations.items() if score is not None},
-        best_round=whole(content(folder.best_controller).get("round")),
+        best_round=whole(best.get("round")),
         unreadable=unreadable,
     )
+
+
+def stage_totals(stages: Sequence[StageDone]) -> list[StageDone]:
+    """One row for each kind of stage, all rounds together, in the order in which they first came."""
+    totals = {}
+    for name in dict.fromkeys(stage.name for stage in stages):
+        done = [stage for stage in stages if stage.name == name]
+        memory = [stage.peak_memory_mb for stage in done if stage.peak_memory_mb is not None]
+        rates = [(stage.rate, stage.seconds or 1) for stage in done if stage.rate is not None]
+        mean = sum(rate * weight for rate, weight in rates) / (sum(weight for _, weight in rates) or 1)
+        totals[name] = StageDone(
+            name=name,
+            round=None,
+            seconds=sum(stage.seconds or 0 for stage in done),
+            summary="",
+            rate=mean if rates else None,
+            unit=done[-1].unit,
+            peak_memory_mb=max(memory, default=None),
+        )
+    return list(totals.values())
 
 
 def scores(content: Mapping[str, Any]) -> Scores | None:
@@ -122,7 +146,7 @@ def scores(content: Mapping[str, Any]) -> Scores | None:
     )
 
 
-def _round(round: int, content: Mapping[str, Any]) -> Round:
+def _round(round: int, content: Mapping[str, Any], selection: Scores | None) -> Round:
     dream, actual = mapping(content.get("dream")), mapping(content.get("actual"))
     disturbed = numbers(actual.get("disturbed_scores"))
     return Round(
@@ -132,6 +156,7 @@ def _round(round: int, content: Mapping[str, Any]) -> Round:
         actual=scores(actual),
         disturbed=sum(disturbed) / len(disturbed) if disturbed else None,
         game_steps=whole(content.get("game_steps")),
+        selection=selection,
     )
 
 

@@ -88,18 +88,25 @@ def histogram(actual: Scores | None, random: Scores | None) -> Markup | None:
     return chart_for_any_width("histogram", f"Histogram of scores. {alt}.", draw, 330)
 
 
-def dream_against_actual(rounds: Sequence[Round]) -> Markup | None:
-    """Each round's controller: what it earned in the dream, across, and in the game, upwards."""
-    known = [
-        (r.number, r.per_1000_steps, r.actual) for r in rounds if r.per_1000_steps is not None and r.actual
-    ]
+def dream_against_actual(rounds: Sequence[Round], episode_steps: int | None) -> Markup | None:
+    """Each round's controller: what it earned in the dream, across, and in the game, upwards.
+
+    Args:
+        episode_steps: of an actual episode. The dream scores are then shown for as many steps, and a line
+            shows where they equal the actual ones; with None they are shown as they are.
+    """
+    known = [(r.number, _dream_points(r, episode_steps), r.actual) for r in rounds]
+    known = [(number, dreamt, actual) for number, dreamt, actual in known if dreamt is not None and actual]
     if not known:
         return None
     _, dreamt, actual = zip(*known, strict=True)
     ends = [*dreamt, *(score.mean for score in actual), 0]
 
     def draw(axes: Axes) -> None:
-        axes.axline((0, 0), slope=1, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="dream = actual")
+        if episode_steps:
+            dashes = (0, (4, 3))
+            axes.axline((0, 0), slope=1, color=MUTED, linewidth=1, linestyle=dashes, label="dream = actual")
+            axes.figure.legend(loc="outside upper left")
         axes.plot(dreamt, [score.mean for score in actual], color=LINE, linewidth=1.2, zorder=1)
         for round, x, score in known:
             axes.errorbar(
@@ -109,11 +116,16 @@ def dream_against_actual(rounds: Sequence[Round]) -> Markup | None:
         margin = 0.08 * (max(ends) - min(ends) or 1)
         axes.set_xlim(min(0, *dreamt) - margin, max(0, *dreamt) + margin * 1.5)
         axes.set_title("actual score")
-        axes.set_xlabel("dream score for 1,000 steps")
+        axes.set_xlabel(f"dream score for {episode_steps:,} steps" if episode_steps else "dream score")
         axes.xaxis.set_major_formatter(NUMBERS)
         axes.yaxis.set_major_formatter(NUMBERS)
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.figure.legend(loc="outside upper left")
 
     alt = "; ".join(f"round {n}: dream {points(x)}, actual {mean_and_error(score)}" for n, x, score in known)
     return chart("dream-against-actual", f"Dream score against actual score. {alt}.", draw, height=360)
+
+
+def _dream_points(round: Round, episode_steps: int | None) -> float | None:
+    if episode_steps is None:
+        return None if round.dream is None else round.dream.mean
+    return None if round.per_1000_steps is None else round.per_1000_steps * episode_steps / 1000

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -21,6 +22,7 @@ from worldmodels.report.canvas import (
     is_wide,
 )
 from worldmodels.report.data import Round
+from worldmodels.report.lenient import listed, mapping, number, numbers
 from worldmodels.report.logs import Curves
 from worldmodels.report.wording import mean_and_error, points
 
@@ -52,11 +54,35 @@ def loss_curve(
     return chart(f"loss-{name}", f"{alt} Last value {y[-1]:.3g}.", draw, width, 210)
 
 
-def evolution_curve(curves: Curves | None, rounds: Sequence[Round], scale: float, unit: str) -> Markup | None:
+def fitness_scale(
+    curves: Curves | None, settings: Mapping[str, Any], episode_steps: int | None
+) -> tuple[np.ndarray, str]:
+    """Factor for each generation that makes returns of short dreams comparable with whole episodes; its unit.
+
+    The length of the dreams may change from round to round. Where it is unknown, or an episode has no fixed
+    length, the factors are 1.
+    """
+    x = np.zeros(0) if curves is None else curves.x
+    repeat = number(settings.get("action_repeat")) or 0
+    horizons = [h * repeat for h in numbers(listed(mapping(settings.get("rounds")).get("horizons")))]
+    if curves is None or episode_steps is None or not horizons or min(horizons) <= 0:
+        return np.ones(len(x)), "points"
+    scale = np.ones(len(x))
+    begins = 0.0
+    for round, end in curves.ends.items():
+        steps = horizons[min(round, len(horizons) - 1)]  # the last one holds for all further rounds
+        scale[(begins <= x) & (x < end)] = episode_steps / steps
+        begins = end
+    return scale, f"points in {episode_steps:,} steps of the game"
+
+
+def evolution_curve(
+    curves: Curves | None, rounds: Sequence[Round], scale: np.ndarray, unit: str
+) -> Markup | None:
     """Best, mean and worst of each generation over all rounds, with each round's actual score at its end.
 
     Args:
-        scale: factor that turns fitness into `unit`, the unit of the actual scores.
+        scale: factor of each generation that turns fitness into `unit`, the unit of the actual scores.
     """
     if curves is None or not {"best", "mean", "worst"} <= curves.values.keys():
         return None
@@ -103,7 +129,7 @@ def _running_mean(values: np.ndarray) -> np.ndarray:
 def _mark_rounds(axes: Axes, curves: Curves) -> None:
     """A line where each round ends, and its number; none where there is a single round."""
     axes.grid(axis="x", visible=False)
-    axes.set_xlim(0, float(curves.x[-1]) or 1)
+    axes.set_xlim(0, max(curves.ends.values()))
     if len(curves.ends) < 2:
         return
     begins = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -19,14 +19,19 @@ def number(value: object) -> float | None:
 
 def numbers(value: object) -> tuple[float, ...]:
     """The finite numbers of a list; () for anything else."""
-    listed = [number(item) for item in value] if isinstance(value, list) else []
-    return tuple(item for item in listed if item is not None)
+    found = (number(item) for item in listed(value))
+    return tuple(item for item in found if item is not None)
 
 
 def whole(value: object) -> int | None:
     """A finite number as an int, or None."""
     found = number(value)
     return None if found is None else int(found)
+
+
+def listed(value: object) -> Sequence[Any]:
+    """A JSON array, or an empty one for anything else."""
+    return value if isinstance(value, list) else []
 
 
 def mapping(value: object) -> Mapping[str, Any]:

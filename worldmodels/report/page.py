@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from worldmodels.errors import UserError
 from worldmodels.report import figures, learning_figures, wording
-from worldmodels.report.data import RunData, Scores, StageDone, read_run
-from worldmodels.report.lenient import mapping, number
+from worldmodels.report.data import RunData, Scores, read_run, stage_totals
+from worldmodels.report.lenient import mapping
 from worldmodels.runs.files import write_atomically
 from worldmodels.runs.folder import RunFolder
 
@@ -24,11 +23,26 @@ MEDIA = ("drive.mp4", "comparison.mp4", "strip.png", "reconstructions.png", "sam
 LARGEST = 9_000_000  # bytes of media in the page, as base64; the page shall stay below 10 MB
 MIME = {".png": "image/png", ".mp4": "video/mp4"}
 
-TITLES = {"car-racing": "Learning to drive inside a dream"}
-ANY_TITLE = "Learning to act inside a dream"
 
-# The paper's scores: its controllers were evolved in the actual game, its ± is a standard deviation.
-PAPER = {"car-racing": figures.Reference("the paper’s agent", 906, 21)}
+@dataclass(frozen=True)
+class KnownGame:
+    """What the report knows about a game that the run folder does not say."""
+
+    title: str = "Learning to act inside a dream"
+    paper: figures.Reference | None = (
+        None  # its controller was evolved in the actual game; ± standard deviation
+    )
+    episode_steps: int | None = None  # of a scored episode, where that is a fixed number
+
+
+ANY_GAME = KnownGame()
+GAMES = {
+    "car-racing": KnownGame(
+        "Learning to drive inside a dream",
+        figures.Reference("the paper’s agent", 906, 21),
+        episode_steps=1000,
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -71,22 +85,23 @@ def render(run: RunData) -> str:
     return environment.get_template("page.html").render(
         run=run,
         style=Markup((files / "page.css").read_text(encoding="utf-8")),
-        title=TITLES.get(run.game or "", ANY_TITLE),
-        paper=PAPER.get(run.game or ""),
+        game=GAMES.get(run.game or "", ANY_GAME),
         command=lambda part: wording.command(run, part),
         charts=_charts(run),
         media=_media(run.folder),
         facts=_facts(run),
         tables=_tables(run),
-        stages=_stage_totals(run),
+        stages=stage_totals(run.stages),
     )
 
 
 def _charts(run: RunData) -> dict[str, Markup | None]:
     vision, memory = run.curves.get("vision"), run.curves.get("memory")
-    scale, unit = _fitness_scale(run.settings)
+    game = GAMES.get(run.game or "", ANY_GAME)
+    evolve = run.curves.get("evolve")
+    scale, unit = learning_figures.fitness_scale(evolve, run.settings, game.episode_steps)
     return {
-        "ladder": figures.score_ladder(_ladder(run)),
+        "ladder": figures.score_ladder(_ladder(run, game)),
         "reconstruction": learning_figures.loss_curve(
             vision, "reconstruction", "Squared error of V's reconstructions during training.", log=True
         ),
@@ -102,30 +117,21 @@ def _charts(run: RunData) -> dict[str, Markup | None]:
         "end": learning_figures.loss_curve(
             memory, "end", "Cross-entropy of M's expectation of the end.", log=True, width=300
         ),
-        "evolution": learning_figures.evolution_curve(run.curves.get("evolve"), run.rounds, scale, unit),
+        "evolution": learning_figures.evolution_curve(evolve, run.rounds, scale, unit),
         "histogram": figures.histogram(run.scores.get("actual"), run.scores.get("random")),
-        "gap": figures.dream_against_actual(run.rounds),
+        "gap": figures.dream_against_actual(run.rounds, game.episode_steps),
     }
 
 
-def _ladder(run: RunData) -> list[tuple[str, Scores | figures.Reference]]:
+def _ladder(run: RunData, game: KnownGame) -> list[tuple[str, Scores | figures.Reference]]:
     rows: list[tuple[str, Scores | figures.Reference]] = []
     if "actual" in run.scores:
         rows.append(("this run", run.scores["actual"]))
         if "random" in run.scores:
             rows.append(("random policy", run.scores["random"]))
-        if reference := PAPER.get(run.game or ""):
-            rows.append((reference.label, reference))
+        if game.paper:
+            rows.append((game.paper.label, game.paper))
     return rows
-
-
-def _fitness_scale(settings: Mapping[str, Any]) -> tuple[float, str]:
-    """Factor and unit that make returns of short dreams comparable with scores of whole episodes."""
-    horizon = number(mapping(settings.get("dream")).get("horizon"))
-    repeat = number(settings.get("action_repeat"))
-    if horizon and repeat and horizon * repeat > 0:
-        return 1000 / (horizon * repeat), "points in 1,000 steps of the game"
-    return 1.0, "points"
 
 
 def _media(folder: RunFolder) -> dict[str, Media]:
@@ -162,26 +168,6 @@ def _facts(run: RunData) -> list[tuple[str, str]]:
         ("memory at most", wording.memory(max(memory)) if memory else None),
     ]
     return [(label, value) for label, value in facts if value is not None]
-
-
-def _stage_totals(run: RunData) -> list[StageDone]:
-    """One row for each kind of stage, all rounds together, in the order in which they first came."""
-    totals = {}
-    for name in dict.fromkeys(stage.name for stage in run.stages):
-        done = [stage for stage in run.stages if stage.name == name]
-        memory = [stage.peak_memory_mb for stage in done if stage.peak_memory_mb is not None]
-        rates = [(stage.rate, stage.seconds or 1) for stage in done if stage.rate is not None]
-        mean = sum(rate * weight for rate, weight in rates) / (sum(weight for _, weight in rates) or 1)
-        totals[name] = StageDone(
-            name=name,
-            round=None,
-            seconds=sum(stage.seconds or 0 for stage in done),
-            summary="",
-            rate=mean if rates else None,
-            unit=done[-1].unit,
-            peak_memory_mb=max(memory, default=None),
-        )
-    return list(totals.values())
 
 
 def _tables(run: RunData) -> dict[str, Sequence[tuple[str, str]]]:

@@ -26,7 +26,8 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:
 
     Frames are taken one by one, so a generator of a long video costs little memory. An .mp4 needs even sides:
     the last row or column is repeated where they are odd. A .gif counts hundredths of a second, and equal
-    frames in a row become one that lasts longer.
+    frames in a row become one that lasts longer. The same frames give the same film, but not always the same
+    bytes: x264 decides some details by chance.
 
     Args:
         frames: (T, H, W, 3) uint8, or anything that yields (H, W, 3) uint8 frames of one size. At least one.
@@ -75,7 +76,6 @@ def _mp4(frames: Iterator[np.ndarray], fps: float) -> bytes:
             encoder = stream.codec_context
             encoder.color_primaries = encoder.color_trc = encoder.colorspace = BT709
             encoder.color_range = LIMITED_RANGE
-            encoder.thread_count = 1  # with more, the same frames now and then give other bytes
             for frame in _with_first(first, frames):
                 picture = av.VideoFrame.from_ndarray(_even(frame), format="rgb24")
                 picture = picture.reformat(format="yuv420p", dst_colorspace=BT709)

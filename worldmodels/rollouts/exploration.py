@@ -121,7 +121,7 @@ class RandomWalkConfig:
         for low, high in (self.symmetric, self.unit, self.positive, self.sigma, self.correlation):
             if low > high:
                 raise ValueError(f"a range must be (lowest, highest), got ({low}, {high})")
-        if not (0 <= self.correlation[0] and self.correlation[1] < 1) or self.sigma[0] < 0:
+        if not (self.correlation[0] >= 0 and self.correlation[1] < 1) or self.sigma[0] < 0:
             raise ValueError(
                 f"correlation must lie in [0, 1) and sigma be >= 0, got {self.correlation}, {self.sigma}"
             )

@@ -92,6 +92,11 @@ class RunFolder:
         return self.path / "media" / name
 
     @property
+    def finished(self) -> Path:
+        """Written last of all, when every stage is complete."""
+        return self.path / "finished.json"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 

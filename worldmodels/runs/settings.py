@@ -31,13 +31,17 @@ def from_json(kind: type[Settings], content: Mapping[str, Any], where: str = "")
             close = difflib.get_close_matches(name, names, 1)
             hint = f"; did you mean {where}{close[0]}?" if close else ""
             raise UserError(f"{where}{name} is not a setting{hint}")
-        if is_dataclass(hints[name]) and isinstance(value, Mapping):
-            value = from_json(hints[name], value, f"{where}{name}.")  # pyright: ignore[reportArgumentType]
+        if is_dataclass(hints[name]):
+            if not isinstance(value, Mapping):
+                raise UserError(f"{where}{name} holds settings of its own, got {value!r}")
+            value = from_json(hints[name], value, f"{where}{name}.")
         values[name] = tuple(value) if isinstance(value, list) else value
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:
-        raise UserError(f"the settings {where.rstrip('.') or 'of the experiment'} are wrong: {error}") from error
+        raise UserError(
+            f"the settings {where.rstrip('.') or 'of the experiment'} are wrong: {error}"
+        ) from error
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], where: str = "") -> list[str]:

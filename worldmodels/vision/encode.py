@@ -54,6 +54,12 @@ def encode_rollouts(
     return encoded
 
 
+def encode_episode(model: VAE, store: EpisodeStore, index: int, device: torch.device) -> LatentEpisode:
+    """One stored episode as V sees it, kept in memory only."""
+    episode = store.read_arrays(index, ("frames", "actions", "rewards", "terminated"))
+    return _encode(model, episode, episode["frames"], None, device)
+
+
 def _done(folder: Path, name: str, vision: str, mirror: bool) -> bool:
     paths = [folder / name] + ([mirrored(folder) / name] if mirror else [])
     return all(latents_vision(path) == vision for path in paths)

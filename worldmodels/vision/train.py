@@ -39,11 +39,13 @@ def train_vision(
     device: torch.device,
     made_from: Mapping[str, str],
     start: VAE | None = None,
+    save_every: float = 20.0,
 ) -> str:
     """Train V on the frames of `stores` and save it as the V of `round`; returns its sha256.
 
     Args:
         start: weights to go on from (those of the round before); None begins at random.
+        save_every: seconds between two checkpoints of an unfinished training.
     """
     torch.manual_seed(stream(seed, "vision", round, "weights"))
     model = VAE(config)
@@ -73,6 +75,7 @@ def train_vision(
         model_config=asdict(config),
         made_from=made_from,
         round=round,
+        save_every=save_every,
     )
 
 

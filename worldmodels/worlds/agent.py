@@ -55,14 +55,25 @@ class Agent:
                 itself); their memory is emptied. After `reset` all games are taken to begin.
         Returns:
             (N, A) float32, what the environment's action space takes.
+        Raises:
+            ValueError: for frames of another shape, number or dtype.
         """
         frames = np.asarray(frames)
+        shape = self.spec.frame_shape
+        if frames.shape[1:] != shape or frames.dtype != np.uint8:
+            raise ValueError(
+                f"frames must be (N, {', '.join(map(str, shape))}) uint8, got {frames.shape} {frames.dtype}"
+                + ("; for one game pass frame[None]" if frames.shape == shape else "")
+            )
         if len(frames) != len(self._steps):
             raise ValueError(
                 f"{len(frames)} frames for {len(self._steps)} games: call reset(num_envs={len(frames)})"
             )
         if begun is not None:
-            self._steps[np.asarray(begun, bool)] = 0
+            begun = np.asarray(begun, bool)
+            if begun.shape != self._steps.shape:
+                raise ValueError(f"begun must be ({len(self._steps)},) bool, got shape {begun.shape}")
+            self._steps[begun] = 0
         looking = np.flatnonzero(self._steps % self.action_repeat == 0)
         if len(looking):
             rows = torch.from_numpy(looking).to(self.device)

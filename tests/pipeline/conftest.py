@@ -1,0 +1,120 @@
+"""One small run of the toy game, trained once and shared by all tests that only look at it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from worldmodels.cli import main
+
+# As small as a run can be that still does everything: two rounds, each of which trains V, M and C.
+TINY = [
+    "--save-every",
+    "0.05",
+    "--rounds.count",
+    "2",
+    "--rounds.vision-steps",
+    "24",
+    "6",
+    "--rounds.memory-steps",
+    "40",
+    "20",
+    "--rounds.generations",
+    "12",
+    "6",
+    "--vision.batch-size",
+    "8",
+    "--collect.first-episodes",
+    "16",
+    "--collect.first-ticks",
+    "24",
+    "--collect.batch",
+    "8",
+    "--collect.trials",
+    "3",
+    "--collect.episodes",
+    "3",
+    "--mdn-rnn.hidden-size",
+    "16",
+    "--memory.batch-size",
+    "8",
+    "--evolution.population",
+    "8",
+    "--evolution.repeats",
+    "2",
+    "--evaluation.episodes",
+    "3",
+    "--evaluation.random-episodes",
+    "3",
+    "--evaluation.dream-episodes",
+    "4",
+    "--evaluation.trial-episodes",
+    "2",
+    "--dream.starts",
+    "16",
+]
+TIMES = {"seconds", "steps_per_second"}
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums depend on how many threads share them: runs that are compared bit for bit use one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny() -> list[str]:
+    """Options of `worldmodels train toy` for the small run."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the finished small run; not to be written to."""
+    run = tmp_path_factory.mktemp("runs") / "toy"
+    with one_thread():
+        assert main(["train", "toy", "--run", str(run), *TINY]) == 0
+    return run
+
+
+@pytest.fixture
+def toy_copy(toy_run: Path, tmp_path: Path) -> Path:
+    """A copy of it to do damage to."""
+    return Path(shutil.copytree(toy_run, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="session")
+def results() -> Callable[[Path], dict[str, Any]]:
+    """results(run): everything in a run folder that its seed decides, by path. Times are left out."""
+
+    def read(run: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for path in sorted(path for path in run.rglob("*") if path.is_file()):
+            name = path.relative_to(run).as_posix()
+            if name == "experiment.json":
+                found[name] = json.loads(path.read_text())["experiment"]
+            elif path.parent.name == "evaluation":
+                found[name] = {k: v for k, v in json.loads(path.read_text()).items() if k not in TIMES}
+            elif path.suffix == ".mp4":
+                found[name] = "a film"
+            elif name not in (".lock", "report.html", "metrics/stages.jsonl") and "tensorboard" not in name:
+                found[name] = path.read_bytes()
+        return found
+
+    return read
