@@ -74,7 +74,10 @@ def train(arguments: Sequence[str]) -> None:
         device: Device = "auto"
         experiment: Annotated[experiments.Experiment, tyro.conf.arg(name="")] = default
 
-    asked = _parse(train, Train, rest, "train GAME")
+    try:
+        asked = _parse(train, Train, rest, "train GAME")
+    except ValueError as error:  # of the experiment as a whole; tyro reports those of its parts itself
+        raise UserError(str(error)) from error
     if asked.experiment.game != game:
         raise UserError(f"--game {asked.experiment.game}: type worldmodels train {asked.experiment.game}")
     settings = [option for option in _options(rest) if option not in ("--run", "--device")]

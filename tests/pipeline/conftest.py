@@ -108,7 +108,7 @@ def results() -> Callable[[Path], dict[str, Any]]:
         for path in sorted(path for path in run.rglob("*") if path.is_file()):
             name = path.relative_to(run).as_posix()
             if name == "experiment.json":
-                found[name] = json.loads(path.read_text())["experiment"]
+                found[name] = json.loads(path.read_text())["experiment"] | {"save_every": "any"}
             elif path.parent.name == "evaluation":
                 found[name] = {k: v for k, v in json.loads(path.read_text()).items() if k not in TIMES}
             elif path.suffix == ".mp4":

@@ -24,7 +24,7 @@ STAGES = ["collect", "vision", "encode", "memory", "evolve"]
 
 def test_the_run_folder_holds_every_file(toy_run, results):
     rounds = ["round-00", "round-01"]
-    expected = {"experiment.json", "controller/best.json"}
+    expected = {"experiment.json", "controller/best.json", "finished.json"}
     expected |= {f"{part}/{r}.safetensors" for part in ("vision", "memory", "controller") for r in rounds}
     expected |= {f"evaluation/{name}.json" for name in ("actual", "dream", "random", *rounds)}
     expected |= {f"evaluation/{r}-dream.json" for r in rounds}

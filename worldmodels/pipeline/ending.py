@@ -71,7 +71,7 @@ def evaluate_run(work: Work, round: int) -> Done:
     actual = actual_score(work, parts, evaluation.episodes, seed, "gymnasium")
     write_json(work.run.evaluation("actual"), actual | more)
     return Done(
-        f"{actual['mean']:.0f} ± {actual['standard_error']:.0f} (standard error) over {actual['episodes']} fresh episodes "
+        f"{actual['mean']:.0f} ± {actual['standard_error']:.0f} over {actual['episodes']} fresh episodes "
         f"of {'Gymnasium’s' if work.spec.gym_id else 'the'} game",
         evaluation.episodes,
         "episodes",

@@ -30,13 +30,15 @@ def evaluate_with(
         raise UserError(f"--seed must not be negative, got {seed}")
     if temperature is not None and world == "actual":
         raise UserError("--temperature belongs to the dream; add --world dream, or leave it out")
+    if temperature is not None:
+        temperature = _checked(temperature)
     work = open_run(run, device)
     parts = work.best()
     if world == "actual":
         score = actual_score(work, parts, episodes, seed, backend)
     else:
         tau = work.experiment.dream.temperature if temperature is None else temperature
-        score = dream_score(work, parts, episodes, seed, _checked(tau))
+        score = dream_score(work, parts, episodes, seed, tau)
     return score | {"controller_round": parts.round, "policy": "controller"}
 
 
@@ -46,11 +48,12 @@ def film(run: RunFolder, out: Path, steps: int, temperature: float, seed: int, d
         raise UserError(f"--steps must be at least 1, got {steps}")
     if out.suffix not in (".mp4", ".gif"):
         raise UserError(f"--out must end in .mp4 or .gif, got {out}")
+    temperature = _checked(temperature)
     work = open_run(run, device)
     parts = work.best()
     store = work.store(parts.round)
     episodes = [store.read(index) for index in store.indices()[:8]]
-    dream = DreamConfig(temperature=_checked(temperature), horizon=steps, openings=1.0)
+    dream = DreamConfig(temperature=temperature, horizon=steps, openings=1.0)
     fps = work.spec.steps_per_second / work.experiment.action_repeat
     return film_dream(
         out,

@@ -65,7 +65,10 @@ def consistent(experiment: Experiment) -> Experiment:
     spec = game(experiment.game)
     latent = experiment.vae.latent_size
     mdn_rnn = replace(experiment.mdn_rnn, latent_size=latent, action_size=spec.action_size)
-    size = feature_size(experiment.controller.features, latent, mdn_rnn.hidden_size)
+    try:
+        size = feature_size(experiment.controller.features, latent, mdn_rnn.hidden_size)
+    except ValueError as error:
+        raise UserError(f"--controller.features: {error}") from error
     controller = replace(experiment.controller, feature_size=size, action_kinds=spec.action_kinds)
     return replace(experiment, mdn_rnn=mdn_rnn, controller=controller)
 

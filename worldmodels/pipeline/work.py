@@ -103,7 +103,14 @@ class Work:
     def best(self) -> Parts:
         """The parts of the round that was chosen; of the last finished one while none is chosen yet."""
         if self.run.best_controller.exists():
-            return self.parts(int(read_json(self.run.best_controller)["round"]))
+            chosen = read_json(self.run.best_controller)
+            round = chosen.get("round") if isinstance(chosen, dict) else None
+            if not isinstance(round, int) or not 0 <= round < self.experiment.rounds.count:
+                raise UserError(
+                    f"{self.run.best_controller} does not say which round was chosen; delete it and run "
+                    f"`worldmodels train {self.experiment.game} --run {self.run.path}`"
+                )
+            return self.parts(round)
         finished = [r for r in range(self.experiment.rounds.count) if self.run.controller(r).exists()]
         if not finished:
             raise UserError(

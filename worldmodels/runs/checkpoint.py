@@ -69,7 +69,7 @@ def save_checkpoint(
         "made_from": _json(dict(made_from or {})),
         "sha256": sha256,
     }
-    write_atomically(path, safetensors.torch.save(on_cpu, metadata=header))
+    write_atomically(path, _in_one_order(safetensors.torch.save(on_cpu, metadata=header)))
     return sha256
 
 
@@ -121,6 +121,16 @@ def _intact(header: Mapping[str, str], weights: dict[str, Tensor]) -> Checkpoint
         return checkpoint if checkpoint.sha256 == header["sha256"] else None
     except (ValueError, KeyError):
         return None
+
+
+def _in_one_order(data: bytes) -> bytes:
+    """The same safetensors file with its metadata sorted: the library writes them in an order of chance."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at multiples of 8 bytes
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def _own_copy(tensor: Tensor) -> Tensor:

@@ -1,0 +1,188 @@
+"""The command line: what it says to wrong input, and that its help teaches by example."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+
+import pytest
+
+from worldmodels import cli
+
+
+def say(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Exit code and everything that was printed, on one line."""
+    try:
+        code = cli.main(arguments)
+    except SystemExit as exit:  # tyro's way
+        code = exit.code if isinstance(exit.code, int) else 1
+    said = capsys.readouterr()
+    return code, " ".join((said.out + said.err).replace("│", " ").split())
+
+
+def test_without_arguments_it_shows_examples(capsys):
+    code, said = say(capsys)
+    assert code == 2
+    assert "worldmodels train car-racing --preset demo --run runs/demo" in said
+
+
+@pytest.mark.parametrize("verb", ["", *cli.VERBS])
+def test_help_shows_an_example(verb, capsys):
+    code, said = say(capsys, *[verb] * bool(verb), "--help")
+    assert code == 0
+    assert f"worldmodels {verb or 'train car-racing'} " in said.split("Example", 1)[-1]
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "dream", "collect", "report"])
+def test_every_option_is_explained(verb, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([verb, "--help"])
+    said = capsys.readouterr().out
+    assert "RUN" in said
+    assert "a run folder, or pretrained:NAME" in said
+    rows = [row.strip("│| ") for row in said.splitlines()]
+    for row, following in zip(rows, [*rows[1:], ""], strict=True):
+        if row.startswith("--"):
+            explained = row.partition("  ")[2].strip() or following
+            assert explained, row
+            assert not explained.startswith(("(", "--")), row
+
+
+def test_the_help_keeps_its_lines(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", "--help"])
+    examples = [
+        row for row in capsys.readouterr().out.splitlines() if row.startswith("  worldmodels evaluate ")
+    ]
+    assert len(examples) == 2
+
+
+def test_version(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("worldmodels 0.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("trian toy", "'trian' is not a verb of worldmodels; did you mean train?"),
+        ("fly", "'fly' is not a verb of worldmodels; verbs: train, collect"),
+        ("train", "GAME (car-racing or toy) is missing; for example: worldmodels train car-racing"),
+        ("train --seed 1", "GAME (car-racing or toy) is missing"),
+        ("train car-raicng", "there is no game 'car-raicng'; type one of car-racing, toy"),
+        ("train toy --game car-racing", "--game car-racing: type worldmodels train car-racing"),
+        ("train toy --preset best", "toy has no preset 'best'; type --preset demo"),
+        ("train toy --evolution.populaton 8", "Perhaps you meant: --evolution.population"),
+        ("train toy --seed one", "Error parsing --seed"),
+        ("train toy --rounds.count 0", "rounds.count must be at least 1, got 0"),
+        (
+            "train toy --rounds.generations 3 0",
+            "rounds.generations must be at least 1 in every round, got (3, 0)",
+        ),
+        ("train toy --rounds.vision-steps 5 --rounds.memory-steps 5 0", "round 1 trains V and not M"),
+        ("train toy --mdn-rnn.hidden-size 0", "memory.hidden_size must be at least 1, got 0"),
+        ("train toy --vae.latent-size 0", "latent_size must be at least 1, got 0"),
+        ("train toy --evolution.sigma -1", "evolution needs sigma > 0"),
+        ("train toy --memory.learning-rate nan", "learning rates must fall"),
+        ("train toy --controller.features zx", "features must be one of z, zh, zch, got 'zx'"),
+        ("train toy --dream.temperature 0", "dream.temperature must be a positive number, got 0.0"),
+        ("train toy --save-every nan", "save_every must not be negative, got nan"),
+        ("train toy --backend box", "There is no backend 'box'; type --backend followed by one of auto"),
+        (
+            "train toy --backend envpool",
+            "toy is played in this process and has no backends: leave out --backend",
+        ),
+        ("train toy --device tpu", "invalid choice 'tpu' for argument '--device'"),
+        ("train pretrained:toy", "there is no game 'pretrained:toy'"),
+        ("train toy --run pretrained:toy", "no weights are released yet"),
+        ("collect", "Missing from worldmodels collect: RUN"),
+        ("memory RUN", "RUN is not a run folder; begin one with `worldmodels train car-racing --run RUN`"),
+        ("evaluate RUN", "RUN is not a run folder; begin one with"),
+        (
+            "evaluate pretrained:car-racing",
+            "no weights are released yet; train your own with `worldmodels train",
+        ),
+        ("evaluate RUN --wrold dream", "Perhaps you meant: --world"),
+        ("evaluate RUN --world moon", "invalid choice 'moon' for argument '--world'"),
+        ("evaluate RUN --episodes 0", "--episodes must be at least 1, got 0"),
+        ("evaluate RUN --seed -1", "--seed must not be negative, got -1"),
+        ("evaluate RUN --temperature 1.1", "--temperature belongs to the dream; add --world dream"),
+        ("evaluate RUN --world dream --temperature 0", "--temperature must be a positive number, got 0.0"),
+        ("evaluate RUN --world dream --temperature nan", "--temperature must be a positive number, got nan"),
+        ("dream RUN", "--out FILE"),
+        ("dream RUN --out film.avi", "--out must end in .mp4 or .gif, got film.avi"),
+        ("dream RUN --out film.mp4 --steps 0", "--steps must be at least 1, got 0"),
+        ("dream RUN --out film.mp4 --temperature inf", "--temperature must be a positive number, got inf"),
+        ("report RUN", "RUN is not a run folder; begin one with `worldmodels train car-racing`"),
+    ],
+)
+def test_wrong_input_gets_one_sentence(arguments, sentence, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, said = say(capsys, *arguments.split())
+    assert code == 2
+    assert sentence in said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []  # nothing was begun
+
+
+@pytest.mark.parametrize("arguments", ["train toy", "evaluate ."])
+def test_a_missing_gpu_is_named(arguments, capsys, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.chdir(tmp_path)
+    if arguments.startswith("evaluate"):
+        (tmp_path / "experiment.json").write_text('{"experiment": {"game": "toy"}}')
+    code, said = say(capsys, *arguments.split(), "--device", "cuda")
+    assert code == 2
+    assert "--device cuda: PyTorch finds no GPU on this machine; leave --device out to use the CPU" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_missing_envpool_is_named(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "envpool", None)
+    monkeypatch.chdir(tmp_path)
+    code, said = say(capsys, "train", "car-racing", "--backend", "envpool")
+    assert code == 2
+    assert "EnvPool cannot be imported on this machine" in said
+    assert "Type --backend gymnasium" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_or_file_of_something_else_is_left_alone(capsys, tmp_path):
+    (tmp_path / "diary.txt").write_text("dear diary")
+    for place in (tmp_path, tmp_path / "diary.txt"):
+        code, said = say(capsys, "train", "toy", "--run", str(place))
+        assert code == 2
+        assert f"{place} exists and is not a run folder; choose another --run" in said
+        assert say(capsys, "evaluate", str(place))[0] == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
+
+
+def disk_is_full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_named(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", disk_is_full)
+    code, said = say(capsys, "train", "toy", "--run", str(tmp_path / "run"))
+    assert code == 2
+    assert "no space left to write" in said
+    assert "free some space and run the same command again" in said
+
+
+def test_a_full_disk_met_anywhere_else_is_named_too(capsys, monkeypatch):
+    monkeypatch.setitem(cli.VERBS, "report", disk_is_full)
+    code, said = say(capsys, "report", "RUN")
+    assert code == 2
+    assert said == "worldmodels: no space left on the disk; free some and run the same command again"
+
+
+def test_a_read_only_place_is_named(capsys, tmp_path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    code, said = say(capsys, "train", "toy", "--run", str(tmp_path / "run"))
+    assert code == 2
+    assert "experiment.json cannot be written (Permission denied)" in said
