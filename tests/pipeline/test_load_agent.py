@@ -147,10 +147,10 @@ def car_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_agent_drives_a_stock_car_racing(car_run):
     agent = worldmodels.load_agent(car_run, device="cpu")
+    taken = []
     with gymnasium.make("CarRacing-v3") as env:
         agent.reset()
         frame, _ = env.reset(seed=1)
-        taken = []
         for _ in range(20):
             taken.append(agent.act(np.asarray(frame)[None])[0])
             assert env.action_space.contains(taken[-1])
@@ -163,7 +163,7 @@ def test_the_agent_drives_a_stock_vector_of_car_racings(car_run):
     agent = worldmodels.load_agent(car_run, device="cpu")
     envs = gymnasium.make_vec("CarRacing-v3", num_envs=2)
     try:
-        frames, _ = envs.reset(seed=[1, 2])
+        frames, _ = envs.reset(seed=[1, 2])  # pyright: ignore[reportArgumentType]
         agent.reset(num_envs=2)
         begun = np.zeros(2, bool)
         for _ in range(10):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import av
 import numpy as np
@@ -13,10 +12,7 @@ from PIL import Image
 
 from worldmodels.cli import main
 from worldmodels.evaluation.score import episode_seeds
-from worldmodels.pipeline.stages import plan
-from worldmodels.pipeline.work import open_run
 from worldmodels.rollouts.store import EpisodeStore
-from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.seeds import stream
 
 STAGES = ["collect", "vision", "encode", "memory", "evolve"]
@@ -67,22 +63,6 @@ def test_training_a_finished_run_again_does_nothing(toy_run, tiny, capsys):
     assert said.out == 2 * f"nothing left to do in {toy_run}; open {toy_run / 'report.html'}\n"
     assert said.err == ""
     assert {path: path.stat().st_mtime_ns for path in toy_run.rglob("*") if path.name != ".lock"} == before
-
-
-def test_stages_one_by_one_give_the_same_run(toy_run, tmp_path, results):
-    run = str(tmp_path / "steps")
-    begin = open_run(RunFolder(toy_run), "cpu")
-    (tmp_path / "steps").mkdir()
-    shutil.copy(toy_run / "experiment.json", tmp_path / "steps")
-    for stage in plan(begin):
-        if stage.name not in STAGES:
-            break
-        assert main([stage.name, run]) == 0
-    whole, stepwise = results(toy_run), results(Path(run))
-    assert {name for name in stepwise if stepwise[name] != whole[name]} == set()
-    assert {name for name in whole.keys() - stepwise if name.endswith((".safetensors", ".npz"))} == {
-        f"rollouts/round-02/episode-{i:05d}.npz" for i in range(3)
-    }
 
 
 def test_a_stage_out_of_turn_says_which_comes_first(toy_run, tmp_path, capsys):
