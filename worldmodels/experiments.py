@@ -138,32 +138,32 @@ def car_racing_demo() -> Experiment:
 
 
 def toy_demo() -> Experiment:
-    """Seconds instead of minutes, on a game of our own: to try the pipeline, and for its tests."""
+    """Less than a minute on two cores, on a game of our own: to try the pipeline, and for its tests."""
     return Experiment(
         game="toy",
         preset="demo",
         rounds=RoundsConfig(
-            count=2, vision_steps=(40, 0), memory_steps=(60, 30), generations=(8, 4), horizons=(32,)
+            count=2, vision_steps=(120, 0), memory_steps=(250, 100), generations=(20, 10), horizons=(40,)
         ),
         collect=CollectConfig(
             exploration="random-walk",
-            first_episodes=16,
-            first_ticks=48,
-            trials=4,
-            episodes=4,
-            ticks=(48,),
-            batch=8,
+            first_episodes=64,
+            first_ticks=40,
+            trials=8,
+            episodes=16,
+            ticks=(40,),
+            batch=32,
         ),
         vae=VAEConfig(latent_size=8),
-        vision=VisionTraining(batch_size=32, learning_rate=1e-3, final_learning_rate=1e-3),
+        vision=VisionTraining(batch_size=16, learning_rate=1e-3, final_learning_rate=2e-4),
         mdn_rnn=MDNRNNConfig(hidden_size=32, predicts_reward=True, predicts_end=True),
         memory=MemoryTraining(
-            batch_size=16, learning_rate=5e-3, final_learning_rate=1e-3, sequence_length=48
+            batch_size=32, learning_rate=5e-3, final_learning_rate=1e-3, sequence_length=40
         ),
-        dream=DreamConfig(horizon=32, starts=64),
-        evolution=EvolutionConfig(population=16, repeats=4, sigma=0.3),
+        dream=DreamConfig(horizon=40, starts=256),
+        evolution=EvolutionConfig(population=32, repeats=8, sigma=0.3),
         evaluation=EvaluationConfig(
-            candidates=2, trial_episodes=4, episodes=8, random_episodes=8, dream_episodes=16
+            candidates=2, trial_episodes=8, episodes=16, random_episodes=16, dream_episodes=64, batch=32
         ),
     )
 

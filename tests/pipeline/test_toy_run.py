@@ -12,6 +12,7 @@ from PIL import Image
 
 from worldmodels.cli import main
 from worldmodels.evaluation.score import episode_seeds
+from worldmodels.pipeline import ending
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.seeds import stream
 
@@ -41,7 +42,7 @@ def test_the_run_folder_holds_every_file(toy_run, results):
 def test_the_record_says_how_the_run_was_made(toy_run):
     record = json.loads((toy_run / "experiment.json").read_text())
     assert record["experiment"]["game"] == "toy"
-    assert record["experiment"]["rounds"]["vision_steps"] == [24, 6]
+    assert record["experiment"]["rounds"]["vision_steps"] == [12, 4]
     assert record["experiment"]["controller"]["feature_size"] == 8 + 16
     assert record["versions"]["torch"]
     assert record["machine"]["cores"] >= 1
@@ -63,6 +64,17 @@ def test_training_a_finished_run_again_does_nothing(toy_run, tiny, capsys):
     assert said.out == 2 * f"nothing left to do in {toy_run}; open {toy_run / 'report.html'}\n"
     assert said.err == ""
     assert {path: path.stat().st_mtime_ns for path in toy_run.rglob("*") if path.name != ".lock"} == before
+
+
+def test_stages_one_by_one_give_the_same_run(toy_run, tmp_path, results):
+    run = tmp_path / "steps"
+    run.mkdir()
+    shutil.copy(toy_run / "experiment.json", run)
+    for verb in STAGES + STAGES:
+        assert main([verb, str(run)]) == 0
+    whole, stepwise = results(toy_run), results(run)
+    assert {name for name in stepwise if stepwise[name] != whole[name]} == set()
+    assert {name for name in whole if name.endswith("safetensors")} <= stepwise.keys()
 
 
 def test_a_stage_out_of_turn_says_which_comes_first(toy_run, tmp_path, capsys):
@@ -165,3 +177,16 @@ def test_no_episode_is_scored_that_was_learnt_from_or_chosen_by(toy_run):
     for scored in (episode_seeds(final, 1000), episode_seeds(seed, 1000), episode_seeds(1, 1000)):
         assert len(set(scored)) == 1000
         assert not set(scored) & (played | selecting | driven)
+
+
+def test_the_preset_learns_to_play(tmp_path, monkeypatch):
+    """C, evolved in the dream alone, beats the random policy in the actual game."""
+    monkeypatch.setattr(ending, "draw", lambda *_: None)
+    assert main(["train", "toy", "--run", str(tmp_path / "run")]) == 0
+    actual, dream, rival = (
+        json.loads((tmp_path / f"run/evaluation/{name}.json").read_text())
+        for name in ("actual", "dream", "random")
+    )
+    assert actual["mean"] > rival["mean"] + 5 > 15
+    assert abs(actual["mean"] - dream["mean"]) < 10
+    assert actual["seed"] == rival["seed"] == dream["seed"]

@@ -31,8 +31,9 @@ TOY = GameSpec(
 PADDLE_SPEED = 4.0  # pixels per step; a paddle across the screen arrives in a third of an episode
 REACH = 24.0  # pixels: further away than this there is no reward
 PATIENCE = 8  # steps out of reach before the ball is lost
-BALL_HALF, PADDLE_HALF = 4, 7  # half widths in pixels
-BALL_ROWS, PADDLE_ROWS = slice(14, 22), slice(52, 57)
+EDGE = 7  # pixels: no nearer do the centres of ball and paddle come to a wall
+BALL_HALF, PADDLE_HALF = 8, 12  # half widths in pixels: V finds big things in seconds, small ones in minutes
+BALL_ROWS, PADDLE_ROWS = slice(8, 24), slice(44, 60)
 GROUND, BALL, PADDLE = (24, 24, 32), (240, 220, 60), (60, 140, 240)
 
 
@@ -46,9 +47,9 @@ class ToyGames:
     def start(self, seeds: Sequence[int]) -> np.ndarray:
         """Start one episode per seed; frames (B, 64, 64, 3) uint8."""
         draws = np.array([np.random.default_rng(seed).random(4) for seed in seeds])  # (B, 4)
-        room = FRAME_SIZE - 2 * PADDLE_HALF
-        self._ball = PADDLE_HALF + room * draws[:, 0]  # (B,) centres, in pixels from the left
-        self._paddle = PADDLE_HALF + room * draws[:, 1]
+        room = FRAME_SIZE - 2 * EDGE
+        self._ball = EDGE + room * draws[:, 0]  # (B,) centres, in pixels from the left
+        self._paddle = EDGE + room * draws[:, 1]
         self._drift = (0.5 + draws[:, 2]) * np.where(draws[:, 3] < 0.5, -1.0, 1.0)
         self._lost_for = np.zeros(len(seeds), np.int64)
         self._steps = np.zeros(len(seeds), np.int64)
@@ -69,7 +70,7 @@ class ToyGames:
 
     def _tick(self, rows: np.ndarray, speed: np.ndarray) -> np.ndarray:
         """One step of games `rows` (n,) at paddle speeds (n,); rewards (n,)."""
-        low, high = PADDLE_HALF, FRAME_SIZE - PADDLE_HALF
+        low, high = EDGE, FRAME_SIZE - EDGE
         ball = self._ball[rows] + self._drift[rows]
         self._drift[rows] *= np.where((ball < low) | (ball > high), -1.0, 1.0)
         self._ball[rows] = np.clip(ball, low, high)

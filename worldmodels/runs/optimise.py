@@ -188,9 +188,12 @@ def _restore(
         return 0, 0
     model.load_state_dict(_with_prefix(checkpoint.weights, "model."))
     for name, parameter in parameters.items():
+        saved = {key: checkpoint.weights[f"adam.{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+        # Fused Adam pairs a weight with its averages by their places in memory: where the weights are laid out as
+        # channels_last, the averages must be too. It wants its step count on the device.
         adam.state[parameter] = {
-            key: checkpoint.weights[f"adam.{key}.{name}"].to(parameter.device)  # fused: its step count too
-            for key in ("step", "exp_avg", "exp_avg_sq")
+            key: value.to(parameter.device) if key == "step" else torch.empty_like(parameter).copy_(value)
+            for key, value in saved.items()
         }
     return checkpoint.progress["step"], checkpoint.progress["undone"]
 
