@@ -157,6 +157,12 @@ def test_the_inverse_distribution_function_is_exact():
     assert_close(torch.special.ndtr(noise.to_normal(uniform)), uniform, rtol=1e-4, atol=1e-6)
 
 
+def test_dreams_may_be_at_ticks_of_their_own():
+    keys, ticks = noise.keys([4, 5, 4]), torch.tensor([0, 7, 3])
+    apart = [noise.uniform(keys[i : i + 1], int(tick), 6) for i, tick in enumerate(ticks)]
+    assert torch.equal(noise.uniform(keys, ticks, 6), torch.cat(apart))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_numbers_are_the_same_on_a_gpu():
     seeds = [0, 1, -5, 2**62, 123456789]

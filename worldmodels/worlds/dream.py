@@ -43,6 +43,26 @@ class DreamConfig:
             raise ValueError(f"dream.noise_correlation must lie in [0, 1), got {self.noise_correlation}")
 
 
+@torch.no_grad()
+def fall_asleep(starts: Starts, seeds: Sequence[int], openings: float) -> tuple[Tensor, Recurrent, Tensor]:
+    """Of each seed: the first latent (B, Z), M's memory, and the key of the ticks' random numbers (B,).
+
+    `openings` is the share of the dreams that begin where episodes begin.
+    """
+    keys = noise.keys(seeds, starts.mu.device)
+    which, where = noise.uniform(noise.fork(keys, START), 0, 2).unbind(dim=1)  # (B,) each
+    opening = which < openings
+    later = len(starts) - starts.openings
+    if later == 0:
+        opening = torch.ones_like(opening)
+    count = torch.where(opening, starts.openings, later)
+    rows = torch.minimum((where * count).long(), count - 1)
+    rows = torch.where(opening, rows, rows + starts.openings)
+    first = noise.normal(noise.fork(keys, FIRST_LATENT), 0, starts.mu.shape[1])
+    z = starts.mu[rows] + torch.exp(0.5 * starts.logvar[rows]) * first
+    return z, Recurrent(starts.h[rows], starts.c[rows]), noise.fork(keys, TICKS)
+
+
 class DreamWorld:
     """B dreams at once, a World.
 
@@ -75,22 +95,26 @@ class DreamWorld:
     @torch.no_grad()
     def reset(self, seeds: Sequence[int]) -> Tensor:
         """Fall asleep: each seed chooses its start and its first latent. Returns features (B, F)."""
-        keys = noise.keys(seeds, self.device)
-        which, where = noise.uniform(noise.fork(keys, START), 0, 2).unbind(dim=1)  # (B,) each
-        opening = which < self.config.openings
-        later = len(self.starts) - self.starts.openings
-        if later == 0:
-            opening = torch.ones_like(opening)
-        count = torch.where(opening, self.starts.openings, later)
-        rows = torch.minimum((where * count).long(), count - 1)
-        rows = torch.where(opening, rows, rows + self.starts.openings)
-        first = noise.normal(noise.fork(keys, FIRST_LATENT), 0, self.model_config.latent_size)
-        self.z = self.starts.mu[rows] + torch.exp(0.5 * self.starts.logvar[rows]) * first
-        self.memory = Recurrent(self.starts.h[rows], self.starts.c[rows])
-        self._keys = noise.fork(keys, TICKS)
-        self._tick = 0
-        self._ended = torch.zeros(len(rows), dtype=torch.bool, device=self.device)
-        self._disturbance = torch.zeros(len(rows), self.model_config.action_size, device=self.device)
+        self.z, self.memory, self._keys = fall_asleep(self.starts, seeds, self.config.openings)
+        self._tick: int | Tensor = 0  # (B,) once dreams have begun at different times
+        self._ended = torch.zeros(len(self.z), dtype=torch.bool, device=self.device)
+        self._disturbance = torch.zeros(len(self.z), self.model_config.action_size, device=self.device)
+        return features(self.feature_kind, self.z, self.memory)
+
+    @torch.no_grad()
+    def restart(self, rows: Sequence[int], seeds: Sequence[int]) -> Tensor:
+        """Let dreams `rows` begin anew, each from its seed, while the others go on. Returns features (B, F)."""
+        at = torch.tensor(rows, dtype=torch.int64, device=self.device)
+        z, memory, keys = fall_asleep(self.starts, seeds, self.config.openings)
+        if isinstance(self._tick, int):
+            self._tick = torch.full_like(self._keys, self._tick)
+        self._tick = self._tick.index_fill(0, at, 0)
+        self.z, self._keys = self.z.index_copy(0, at, z), self._keys.index_copy(0, at, keys)
+        self.memory = Recurrent(
+            *(old.index_copy(0, at, new) for old, new in zip(self.memory, memory, strict=True))
+        )
+        self._ended = self._ended.index_fill(0, at, False)
+        self._disturbance = self._disturbance.index_fill(0, at, 0.0)
         return features(self.feature_kind, self.z, self.memory)
 
     @torch.no_grad()
@@ -109,11 +133,11 @@ class DreamWorld:
         assert after.reward is not None, "the constructor has checked"
         assert after.end_logit is not None, "the constructor has checked"
         self.z, self.memory = after.z, after.memory
-        self._tick += 1
+        self._tick = self._tick + 1
         reward = torch.where(self._ended, 0.0, after.reward)
         # The end is a cut-off and not a draw, as in the paper: over when it is likelier than not.
         self._ended = self._ended | (after.end_logit > 0)
-        truncated = torch.full_like(self._ended, self._tick >= self.horizon)
+        truncated = torch.zeros_like(self._ended).logical_or_(torch.as_tensor(self._tick >= self.horizon))
         return Step(
             features(self.feature_kind, self.z, self.memory), reward, self._ended, truncated & ~self._ended
         )

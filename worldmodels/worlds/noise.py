@@ -31,12 +31,14 @@ def keys(seeds: Sequence[int], device: torch.device | str = "cpu") -> Tensor:
     return _mix(_mix(low) ^ high)
 
 
-def uniform(keys: Tensor, tick: int, count: int) -> Tensor:
+def uniform(keys: Tensor, tick: int | Tensor, count: int) -> Tensor:
     """Uniform numbers in the open interval (0, 1): keys (B,) int64 -> (B, count) float32.
 
-    A stream is read with one `count` throughout: it numbers its draws by tick * count.
+    `tick` is one for all, or (B,) int64. A stream is read with one `count` throughout: it numbers its draws by
+    tick * count.
     """
-    counters = torch.arange(count, device=keys.device, dtype=torch.int64) + tick * count  # (count,)
+    first = tick * count if isinstance(tick, int) else (tick * count).unsqueeze(1)  # (B, 1)
+    counters = torch.arange(count, device=keys.device, dtype=torch.int64) + first  # (count,) or (B, count)
     words = _mix(_mix(counters & _WORD) ^ keys.unsqueeze(1))  # (B, count)
     words = _mix((words + 0x9E3779B9) & _WORD)
     return ((words >> 9).to(torch.float32) + 0.5) * 2.0**-23
