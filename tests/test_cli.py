@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from worldmodels import cli
+from worldmodels.runs import folder
 
 
 def say(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -34,7 +35,7 @@ def test_help_shows_an_example(verb, capsys):
     assert f"worldmodels {verb or 'train car-racing'} " in said.split("Example", 1)[-1]
 
 
-@pytest.mark.parametrize("verb", ["evaluate", "dream", "collect", "report"])
+@pytest.mark.parametrize("verb", ["evaluate", "dream", "play", "collect", "report"])
 def test_every_option_is_explained(verb, capsys):
     with pytest.raises(SystemExit):
         cli.main([verb, "--help"])
@@ -110,15 +111,29 @@ def test_version(capsys):
         ("evaluate RUN --temperature 1.1", "--temperature belongs to the dream; add --world dream"),
         ("evaluate RUN --world dream --temperature 0", "--temperature must be a positive number, got 0.0"),
         ("evaluate RUN --world dream --temperature nan", "--temperature must be a positive number, got nan"),
+        ("evolve RUN --temperature 0.1", "RUN is not a run folder; begin one with"),
+        (
+            "evolve RUN --episodes 3",
+            "--generations and --episodes are those of another C; add --temperature T",
+        ),
+        ("release RUN --name mine --out shelf", "RUN is not a run folder; begin one with"),
+        ("release RUN --name mine", "--out DIR"),
         ("dream RUN", "--out FILE"),
         ("dream RUN --out film.avi", "--out must end in .mp4 or .gif, got film.avi"),
         ("dream RUN --out film.mp4 --steps 0", "--steps must be at least 1, got 0"),
         ("dream RUN --out film.mp4 --temperature inf", "--temperature must be a positive number, got inf"),
+        ("play RUN --port 0", "RUN is not a run folder; begin one with"),
+        ("play RUN --port 70000", "--port must lie between 0 and 65535, got 70000"),
+        (
+            "play RUN --port 0 --host 192.0.2.1",
+            "--host 192.0.2.1 is no address of this machine; leave it out",
+        ),
         ("report RUN", "RUN is not a run folder; begin one with `worldmodels train car-racing`"),
     ],
 )
 def test_wrong_input_gets_one_sentence(arguments, sentence, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(folder, "PRETRAINED", tmp_path / "pretrained")
     code, said = say(capsys, *arguments.split())
     assert code == 2
     assert sentence in said

@@ -21,6 +21,7 @@ from worldmodels.evaluation.score import episode_seeds
 from worldmodels.experiments import car_racing_demo
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
 from worldmodels.pipeline.train import begin
+from worldmodels.runs import folder
 from worldmodels.runs.checkpoint import save_checkpoint
 from worldmodels.runs.folder import RunFolder
 from worldmodels.vision.vae import VAE, VAEConfig
@@ -108,7 +109,8 @@ def test_begun_must_name_each_game(toy_run):
         agent.reset(num_envs=0)
 
 
-def test_what_cannot_be_loaded_says_why(toy_copy):
+def test_what_cannot_be_loaded_says_why(toy_copy, tmp_path, monkeypatch):
+    monkeypatch.setattr(folder, "PRETRAINED", tmp_path / "pretrained")
     with pytest.raises(worldmodels.UserError, match="no weights are released yet"):
         worldmodels.load_agent("pretrained:car-racing")
     with pytest.raises(worldmodels.UserError, match="is not a run folder"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from worldmodels.runs.folder import RunFolder, command_for
+from worldmodels.runs.folder import PRETRAINED, RunFolder, command_for
 
 RUN = RunFolder(Path("runs/car"))
 
@@ -23,6 +23,11 @@ def test_names_of_a_run():
     assert RUN.tensorboard == Path("runs/car/metrics/tensorboard")
     assert RUN.media("dream.mp4") == Path("runs/car/media/dream.mp4")
     assert RUN.report == Path("runs/car/report.html")
+    assert RUN.controller_at(1, 0.1) == Path("runs/car/controller/round-01-temperature-0.10.safetensors")
+    assert RUN.temperature_score(1, 1.15) == Path("runs/car/evaluation/round-01-temperature-1.15.json")
+    assert RUN.starts == Path("runs/car/starts.safetensors")
+    assert RUN.examples == Path("runs/car/examples.png")
+    assert RUN.model_card == Path("runs/car/README.md")
 
 
 def test_a_run_may_be_given_as_text():
@@ -38,6 +43,13 @@ def test_a_run_may_be_given_as_text():
         (RUN.resume(RUN.memory(0)), "worldmodels memory runs/car"),
         (RUN.best_controller, "worldmodels evolve runs/car"),
         (RUN.evaluation("actual"), "worldmodels evaluate runs/car"),
+        (RUN.controller_at(0, 0.1), "worldmodels evolve runs/car --temperature 0.10"),
+        (RUN.resume(RUN.controller_at(0, 2.0)), "worldmodels evolve runs/car --temperature 2.00"),
+        (RUN.temperature_score(0, 0.1), "worldmodels evolve runs/car --temperature 0.10"),
+        (
+            RunFolder(PRETRAINED / "car").memory(0),
+            f"git checkout -- {PRETRAINED}/car/memory/round-00.safetensors",
+        ),
         (RUN.experiment, "worldmodels train"),
         (RunFolder(Path("/x/memory/car")).vision(0), "worldmodels vision /x/memory/car"),
     ],
@@ -49,3 +61,34 @@ def test_every_file_has_the_command_that_makes_it(path: Path, command: str):
 def test_a_negative_round_is_refused():
     with pytest.raises(ValueError, match="got -1"):
         RUN.vision(-1)
+
+
+def test_a_temperature_that_no_file_can_be_named_by_is_refused():
+    with pytest.raises(ValueError, match=r"multiple of 0.01, got 0.105"):
+        RUN.controller_at(0, 0.105)
+
+
+def test_controllers_of_other_temperatures_are_found(tmp_path):
+    run = RunFolder(tmp_path)
+    assert run.controllers_at(0) == {}
+    paths = [
+        run.controller_at(0, 10.5),
+        run.controller_at(0, 0.1),
+        run.controller_at(1, 0.1),
+        run.controller(0),
+    ]
+    for path in [*paths, run.resume(run.controller_at(0, 0.2))]:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert run.controllers_at(0) == {0.1: paths[1], 10.5: paths[0]}
+    assert list(run.controllers_at(0)) == [0.1, 10.5]
+
+
+def test_what_is_released_is_released_again(tmp_path):
+    run = RunFolder(tmp_path / "car")
+    assert not run.is_released
+    run.path.mkdir()
+    run.starts.touch()
+    assert run.is_released
+    for path in (run.starts, run.vision(0), run.experiment, run.controller_at(0, 0.1)):
+        assert command_for(path) == f"worldmodels release RUN --name car --out {tmp_path}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -55,22 +56,27 @@ def evolve(
     evolution: EvolutionConfig,
     world: World,
     *,
+    path: Path,
+    log_name: str,
     round: int,
     seed: int,
     made_from: Mapping[str, str],
     start: np.ndarray | None = None,
     save_every: float = 20.0,
 ) -> str:
-    """Evolve for evolution.generations and save the mean of the last distribution as the C of `round`.
+    """Evolve for evolution.generations and save the mean of the last distribution as the C at `path`.
 
     Returns its sha256. The state on disk is the list of fitnesses so far: the strategy is replayed from it, so that a
     killed evolution ends in the same controller.
 
     Args:
+        path: of the checkpoint; while it is unfinished, what goes on lies beside it.
+        log_name: of its log in the run's metrics.
+        round: names the random streams. Two evolutions of one round and seed search with the same random numbers, and
+            whatever differs between them comes from their worlds.
         start: parameters (n,) to search around; None begins at zero.
         save_every: seconds between two checkpoints of an unfinished evolution.
     """
-    path = run.controller(round)
     first_mean = np.zeros(config.parameter_count, np.float32) if start is None else start
     strategy = CMAES(
         first_mean,
@@ -99,11 +105,11 @@ def evolve(
             made_from=made_from,
         )
 
-    done, saved, name = len(strategy.told), time.monotonic(), f"evolve-{round:02d}"
+    done, saved = len(strategy.told), time.monotonic()
     with (
         deferred_interrupt() as interrupt,
-        MetricsLog(run, name, keep_before=done) as log,
-        progress(name, evolution.generations, "generations", start=done) as bar,
+        MetricsLog(run, log_name, keep_before=done) as log,
+        progress(log_name, evolution.generations, "generations", start=done) as bar,
     ):
         for generation in range(done, evolution.generations):
             population = strategy.ask()  # (P, n)
@@ -142,10 +148,10 @@ def finite(played: Tensor) -> Tensor:
 
 
 def load_controller(
-    run: RunFolder, round: int, made_from: Mapping[str, str] | None = None
+    path: Path, made_from: Mapping[str, str] | None = None
 ) -> tuple[ControllerConfig, Tensor, str]:
-    """C of a round: its shape, its parameters (n,) and its sha256. UserError when V or M are not those it grew in."""
-    checkpoint = load_checkpoint(run.controller(round), kind="controller", made_from=made_from)
+    """A C: its shape, its parameters (n,) and its sha256. UserError when V or M are not those it grew in."""
+    checkpoint = load_checkpoint(path, kind="controller", made_from=made_from)
     kinds = tuple(checkpoint.config["action_kinds"])
     config = ControllerConfig(**{**checkpoint.config, "action_kinds": kinds})
     return config, checkpoint.weights["parameters"], checkpoint.sha256

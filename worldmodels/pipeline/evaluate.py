@@ -7,9 +7,10 @@ from typing import Any
 
 from worldmodels.errors import UserError
 from worldmodels.pipeline.ending import actual_score, dream_score
-from worldmodels.pipeline.media import film_dream
+from worldmodels.pipeline.media import film_dream, openings
 from worldmodels.pipeline.work import open_run
 from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.pretrained import run_folder
 from worldmodels.worlds.agent import Agent
 from worldmodels.worlds.dream import DreamConfig
 
@@ -43,7 +44,10 @@ def evaluate_with(
 
 
 def film(run: RunFolder, out: Path, steps: int, temperature: float, seed: int, device: str) -> Path:
-    """Film `steps` ticks of C's dream, from the opening of one of the episodes of its round."""
+    """Film `steps` ticks of C's dream, from the opening of one of the episodes of its round.
+
+    A released run has no episodes; its dreams begin at one of the openings that it keeps.
+    """
     if steps < 1:
         raise UserError(f"--steps must be at least 1, got {steps}")
     if out.suffix not in (".mp4", ".gif"):
@@ -51,31 +55,22 @@ def film(run: RunFolder, out: Path, steps: int, temperature: float, seed: int, d
     temperature = _checked(temperature)
     work = open_run(run, device)
     parts = work.best()
-    store = work.store(parts.round)
-    episodes = [store.read(index) for index in store.indices()[:8]]
+    if run.is_released:
+        starts = work.starts(parts.round, parts.memory, work.experiment.dream.starts)
+    else:
+        store = work.store(parts.round)
+        episodes = [store.read(index) for index in store.indices()[:8]]
+        starts = openings(parts.vision, parts.memory, episodes, work.device)
     dream = DreamConfig(temperature=temperature, horizon=steps, openings=1.0)
     fps = work.spec.steps_per_second / work.experiment.action_repeat
     return film_dream(
-        out,
-        parts.vision,
-        parts.memory,
-        episodes,
-        dream,
-        parts.config,
-        parts.parameters,
-        seed,
-        work.device,
-        fps,
+        out, parts.vision, parts.memory, starts, dream, parts.config, parts.parameters, seed, fps
     )
 
 
 def load_agent(run: str | Path, device: str = "auto") -> Agent:
-    """The trained agent of a run folder, see `worldmodels.load_agent`."""
-    if str(run).startswith("pretrained:"):
-        raise UserError(
-            f"{run}: no weights are released yet; train your own with `worldmodels train car-racing`"
-        )
-    work = open_run(RunFolder(Path(run)), device)
+    """The trained agent of a run, see `worldmodels.load_agent`."""
+    work = open_run(run_folder(run), device)
     return work.agent(work.best())
 
 

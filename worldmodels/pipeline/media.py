@@ -66,7 +66,8 @@ def make_media(
         config, parameters = controller
         dream = DreamConfig(temperature=temperature, horizon=max(1, round(FILM * fps)), openings=1.0)
         path = run.media("dream.mp4")
-        film_dream(path, vision, memory, episodes, dream, config, parameters, seed, device, fps)
+        starts = openings(vision, memory, episodes, device)
+        film_dream(path, vision, memory, starts, dream, config, parameters, seed, fps)
         written.append(path)
     return written
 
@@ -146,23 +147,26 @@ def draw_comparison(run: RunFolder, shown: Comparison, fps: float) -> list[Path]
     return [run.media("strip.png"), run.media("comparison.mp4")]
 
 
+def openings(vision: VAE, memory: MDNRNN, episodes: Sequence[Episode], device: torch.device) -> Starts:
+    """The first frames of these episodes as moments at which dreams begin."""
+    first = np.stack([episode.frames[0] for episode in episodes])
+    mu, logvar = (torch.from_numpy(part).to(device) for part in encode_frames(vision, first, device))
+    return Starts(mu, logvar, *memory.initial(len(mu)), openings=len(mu))
+
+
 @torch.no_grad()
 def film_dream(
     path: Path,
     vision: VAE,
     memory: MDNRNN,
-    episodes: Sequence[Episode],
+    starts: Starts,
     dream: DreamConfig,
     controller: ControllerConfig,
     parameters: Tensor,
     seed: int,
-    device: torch.device,
     fps: float,
 ) -> Path:
-    """C drives in its dream, from the opening of one of the episodes, until the dream ends."""
-    openings = np.stack([episode.frames[0] for episode in episodes])
-    mu, logvar = (torch.from_numpy(part).to(device) for part in encode_frames(vision, openings, device))
-    starts = Starts(mu, logvar, *memory.initial(len(mu)), openings=len(mu))
+    """C drives in its dream, from one of the starts, until the dream ends."""
     world = DreamWorld(memory, starts, dream, controller.features)
     features = world.reset([stream(seed, "media", "dream")])
     latents, earned, points = [world.z], ["dream, 0 points"], 0.0

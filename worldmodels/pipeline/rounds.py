@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -145,36 +147,63 @@ def memory_round(work: Work, round: int) -> Done:
 def evolve_round(work: Work, round: int) -> Done:
     """Evolve C in the dream of this round's M, from the C of the round before or afresh."""
     experiment = work.experiment
+    generations = at_round(experiment.rounds.generations, round)
+    score = grow(
+        work,
+        round,
+        path=work.run.controller(round),
+        log_name=f"evolve-{round:02d}",
+        temperature=experiment.dream.temperature,
+        generations=generations,
+        dreams=experiment.evaluation.dream_episodes,
+    )
+    write_json(work.run.dream_score(round), {"round": round, "dream": score})
+    played = generations * experiment.evolution.population * experiment.evolution.repeats * score["ticks"]
+    return Done(
+        f"C earns {score['mean']:.0f} ± {score['standard_error']:.0f} in {score['ticks']} ticks of its dream",
+        played,
+        "dream ticks",
+    )
+
+
+def grow(
+    work: Work, round: int, *, path: Path, log_name: str, temperature: float, generations: int, dreams: int
+) -> dict[str, Any]:
+    """Evolve a C in the dream of a round's M, unless it is at `path` already, and score it in fresh dreams.
+
+    Cs of one round that differ in the temperature alone are sought with the same random numbers, begin at the same
+    parameters and are scored in dreams of the same seeds.
+
+    Returns:
+        mean, std, standard_error and episodes of its returns, the ticks of a dream, and the mean in 1000 steps.
+    """
+    experiment = work.experiment
     _, vision = work.vision(round)
     memory, memory_hash = work.memory(round)
     made_from = {"vision": vision, "memory": memory_hash}
-    dream = replace(experiment.dream, horizon=at_round(experiment.rounds.horizons, round))
+    horizon = at_round(experiment.rounds.horizons, round)
+    dream = replace(experiment.dream, temperature=temperature, horizon=horizon)
     world = work.dream(round, memory, experiment.controller.features, dream)
-    start = None
-    if round > 0 and not experiment.evolution.afresh:
-        start = load_controller(work.run, round - 1)[1].numpy()
-    generations = at_round(experiment.rounds.generations, round)
-    if not work.run.controller(round).exists():
+    if not path.exists():
+        start = None
+        if round > 0 and not experiment.evolution.afresh:
+            start = load_controller(work.run.controller(round - 1))[1].numpy()
         evolve(
             work.run,
             experiment.controller,
             replace(experiment.evolution, generations=generations),
             world,
+            path=path,
+            log_name=log_name,
             round=round,
             seed=experiment.seed,
             made_from=made_from,
             start=start,
             save_every=experiment.save_every,
         )
-    config, parameters, _ = load_controller(work.run, round, made_from)
-    seeds = [stream(experiment.seed, "dream-score", i) for i in range(experiment.evaluation.dream_episodes)]
+    config, parameters, _ = load_controller(path, made_from)
+    seeds = [stream(experiment.seed, "dream-score", i) for i in range(dreams)]
     dreamt = returns(config, parameters[None].to(work.device), world, seeds)[0].cpu().numpy()
     score = mean_and_error(dreamt) | {"ticks": world.horizon}
     score["per_1000_steps"] = score["mean"] * 1000 / (world.horizon * experiment.action_repeat)
-    write_json(work.run.dream_score(round), {"round": round, "dream": score})
-    played = generations * experiment.evolution.population * experiment.evolution.repeats * world.horizon
-    return Done(
-        f"C earns {score['mean']:.0f} ± {score['standard_error']:.0f} in {world.horizon} ticks of its dream",
-        played,
-        "dream ticks",
-    )
+    return score

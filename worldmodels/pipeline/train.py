@@ -18,6 +18,7 @@ from worldmodels.runs.files import write_json
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.lock import locked
 from worldmodels.runs.machine import git_commit, machine, peak_memory_mb, versions
+from worldmodels.runs.pretrained import refuse_released
 from worldmodels.runs.progress import duration
 from worldmodels.runs.settings import differences, to_json
 from worldmodels.worlds.state import feature_size
@@ -33,6 +34,7 @@ def begin(run: RunFolder, experiment: Experiment, device: str, go_on: bool = Fal
         UserError: when the run was begun with other settings, the folder is something else, or what the settings ask
             for is not on this machine.
     """
+    refuse_released(run, "trained on")
     if run.experiment.exists():
         work = open_run(run, device)
         had, asked = to_json(work.experiment), to_json(consistent(experiment))
@@ -89,6 +91,7 @@ def run_stage(work: Work, name: str) -> None:
 
     Raises UserError when other stages come first.
     """
+    refuse_released(work.run, "trained on")
     with locked(work.run.path):
         stages = plan(work)
         following = next((stage for stage in stages if not stage.finished), None)

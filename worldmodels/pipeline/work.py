@@ -17,6 +17,7 @@ from worldmodels.evolution.evolve import load_controller
 from worldmodels.experiments import Experiment
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.memory.train import load_memory
+from worldmodels.pipeline import released
 from worldmodels.rollouts.latents import LatentEpisode, latents_vision, mirrored, read_folders, read_latents
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.files import read_json
@@ -30,7 +31,7 @@ from worldmodels.worlds.actual import Senses
 from worldmodels.worlds.agent import Agent
 from worldmodels.worlds.dream import DreamConfig, DreamWorld
 from worldmodels.worlds.policy import ActionNoise, ControllerPolicy
-from worldmodels.worlds.starts import gather_starts
+from worldmodels.worlds.starts import Starts, gather_starts
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Work:
         vision, vision_hash = self.vision(round)
         memory, memory_hash = self.memory(round)
         made_from = {"vision": vision_hash, "memory": memory_hash}
-        config, parameters, _ = load_controller(self.run, round, made_from)
+        config, parameters, _ = load_controller(self.run.controller(round), made_from)
         return Parts(round, vision, memory, config, parameters.to(self.device))
 
     def best(self) -> Parts:
@@ -126,15 +127,18 @@ class Work:
             folders += [mirrored(folder) for folder in folders]
         return read_folders(folders, vision)
 
-    def _seen(self, round: int) -> list[LatentEpisode]:
-        """As `latents` without the mirrored ones; what a later V has encoded is encoded again, for the moment."""
+    def seen(self, round: int, newest: int | None = None) -> list[LatentEpisode]:
+        """As `latents` without the mirrored ones; what a later V has encoded is encoded again, for the moment.
+
+        `newest` takes no more than so many episodes, the last ones.
+        """
         vision, sha256 = self.vision(round)
         pairs = [
             (store, index, self.run.latents(r))
             for r in range(round + 1)
             for store in [self.store(r)]
             for index in store.indices()
-        ]
+        ][-newest if newest else 0 :]
         paths = [(store, index, folder / store.path(index).name) for store, index, folder in pairs]
         return [
             encode_episode(vision, store, index, self.device)
@@ -153,13 +157,18 @@ class Work:
 
     def dream(self, round: int, memory: MDNRNN, features: str, config: DreamConfig) -> DreamWorld:
         """The dream of a round's M, beginning from the episodes stored until then."""
-        episodes = self._seen(round)
-        rng = numpy_stream(self.experiment.seed, "starts", round)
-        starts = gather_starts(memory, episodes, config.starts, rng)
+        starts = self.starts(round, memory, config.starts)
         low, high = (
             torch.from_numpy(bound).to(self.device) for bound in (self.spec.action_low, self.spec.action_high)
         )
         return DreamWorld(memory, starts, config, features, (low, high))
+
+    def starts(self, round: int, memory: MDNRNN, count: int) -> Starts:
+        """Up to `count` openings and as many later moments of those episodes; of a released run, those it has."""
+        if self.run.is_released:
+            return released.starts(self.run, self.memory(round)[1], self.device)
+        rng = numpy_stream(self.experiment.seed, "starts", round)
+        return gather_starts(memory, self.seen(round), count, rng)
 
     def agent(self, parts: Parts) -> Agent:
         """The agent as `load_agent` gives it."""

@@ -7,15 +7,23 @@ runs/car-racing/
   vision/round-00.safetensors              V (round-00.resume.safetensors while its training is unfinished)
   memory/round-00.safetensors              M, likewise
   controller/round-00.safetensors          C, likewise
+  controller/round-00-temperature-0.10.*   another C of that round, evolved in a dream of that temperature
   controller/best.json                     which round's C is best, and its score
   evaluation/NAME.json                     scores
   metrics/NAME.jsonl, metrics/tensorboard/
   media/NAME                               pictures and videos
   report.html
+
+A released run, which `worldmodels release` makes of it, is as slim as can be: no rollouts, latents, metrics and media,
+the parts of one round only, and in their place
+  starts.safetensors                       moments at which its dreams begin, statistics of the latents
+  examples.png                             some frames of the actual game
+  README.md                                how it was made and what it scores
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +36,11 @@ MADE_BY = {
     "controller": "evolve",
     "evaluation": "evaluate",
 }
+
+TEMPERATURE = re.compile(r"-temperature-(\d+\.\d\d)")  # in the names of `controller_at`'s files
+
+# Released runs that come with the package, a folder each: `pretrained:NAME`.
+PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,21 @@ class RunFolder:
     def controller(self, round: int) -> Path:
         return self.path / "controller" / f"{_round(round)}.safetensors"
 
+    def controller_at(self, round: int, temperature: float) -> Path:
+        """A further C of a round, evolved at another temperature than the round's own."""
+        return self.path / "controller" / f"{_at(round, temperature)}.safetensors"
+
+    def controllers_at(self, round: int) -> dict[float, Path]:
+        """The further Cs of a round that are there, by temperature, the lowest first."""
+        paths = (self.path / "controller").glob(f"{_round(round)}-temperature-*.safetensors")
+        found = {float(match[1]) for path in paths if (match := TEMPERATURE.search(path.name))}
+        at = {temperature: self.controller_at(round, temperature) for temperature in sorted(found)}
+        return {temperature: path for temperature, path in at.items() if path.exists()}
+
+    def temperature_score(self, round: int, temperature: float) -> Path:
+        """What such a C earns in its dream and in the actual game; written when it is complete."""
+        return self.path / "evaluation" / f"{_at(round, temperature)}.json"
+
     def resume(self, path: Path) -> Path:
         """Where the unfinished training of the checkpoint at `path` is kept."""
         return path.with_name(f"{path.stem}.resume{path.suffix}")
@@ -92,6 +120,26 @@ class RunFolder:
         return self.path / "media" / name
 
     @property
+    def starts(self) -> Path:
+        """The moments at which dreams begin, in a released run; its presence says that it is one."""
+        return self.path / "starts.safetensors"
+
+    @property
+    def examples(self) -> Path:
+        """Frames of the actual game, in a released run."""
+        return self.path / "examples.png"
+
+    @property
+    def model_card(self) -> Path:
+        """How a released run was made and what it scores."""
+        return self.path / "README.md"
+
+    @property
+    def is_released(self) -> bool:
+        """Whether this is what `worldmodels release` makes of a run: to be used, and never written to."""
+        return self.starts.exists()
+
+    @property
     def finished(self) -> Path:
         """Written last of all, when every stage is complete."""
         return self.path / "finished.json"
@@ -104,11 +152,19 @@ class RunFolder:
 def command_for(path: Path) -> str:
     """The command that makes the file at `path` (`worldmodels memory runs/car-racing`), for error messages.
 
-    A path outside a run folder gets the general `worldmodels train`.
+    A path outside a run folder gets the general `worldmodels train`. What is released is not made again from what
+    lies beside it: it is fetched again, or released again from its run.
     """
+    if PRETRAINED in path.parents:
+        return f"git checkout -- {path}"
     for folder in path.parents:
+        run = folder.parent if folder.name in MADE_BY else folder
+        if RunFolder(run).is_released:
+            return f"worldmodels release RUN --name {run.name} --out {run.parent}"
+        if folder.name in MADE_BY and (match := TEMPERATURE.search(path.name)):
+            return f"worldmodels evolve {run} --temperature {match[1]}"
         if folder.name in MADE_BY:
-            return f"worldmodels {MADE_BY[folder.name]} {folder.parent}"
+            return f"worldmodels {MADE_BY[folder.name]} {run}"
     return "worldmodels train"
 
 
@@ -116,3 +172,9 @@ def _round(round: int) -> str:
     if round < 0:
         raise ValueError(f"round must be >= 0, got {round}")
     return f"round-{round:02d}"
+
+
+def _at(round: int, temperature: float) -> str:
+    if float(f"{temperature:.2f}") != temperature:
+        raise ValueError(f"temperature must be a multiple of 0.01, got {temperature}")
+    return f"{_round(round)}-temperature-{temperature:.2f}"

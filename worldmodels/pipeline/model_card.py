@@ -1,0 +1,142 @@
+"""README.md of a release, from the run's own files: what the weights are, how they were made, what they score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from worldmodels.pipeline.work import Parts
+from worldmodels.report.data import RunData, Scores, read_run, scores
+from worldmodels.report.lenient import mapping
+from worldmodels.report.wording import count, duration, points
+from worldmodels.runs.checkpoint import load_checkpoint
+from worldmodels.runs.files import read_json
+from worldmodels.runs.folder import RunFolder
+
+CARD = """\
+# {name}
+
+V, M and C of a world model (Ha & Schmidhuber, 2018) of the game {game}: V sees, M dreams, C drives.
+
+![Frames of the actual game](examples.png)
+
+```
+worldmodels evaluate pretrained:{name} --world actual --episodes 100 --seed 7
+worldmodels dream pretrained:{name} --out dream.mp4
+```
+
+The path of this folder does in the place of `pretrained:{name}`.
+
+## Scores
+
+| | mean ± standard deviation | standard error | episodes | played |
+|---|---|---|---|---|
+{scores}
+
+Whole episodes on seeds that nothing else has seen; a dream pays what M predicts, and a tick of it is {repeat} steps of
+the game. The scores were measured by the run, in single precision. V and M were rounded to half precision afterwards,
+for this folder; C was not.
+
+## How it was made
+
+- Command: `{command}`
+- Seed {seed}; preset `{preset}`; the C of round {round} was chosen among {rounds} rounds.
+- Data: {frames} of the actual game, played by a random policy and then by the run's own C{backend}.
+  No demonstrations, no other data.
+- Time: {time} for the whole run, on {machine}.
+- Versions: {versions}. Commit {commit}.
+
+Settings, all of which stand in experiment.json: {settings}.
+
+## Files
+
+| file | holds | numbers | SHA-256 of the content begins |
+|---|---|---|---|
+{files}
+
+M names the V that it belongs to, and C both: others do not load. starts.safetensors holds the moments at which dreams
+begin, as there are no rollouts here, and examples.png some frames as V sees them. Nothing in here can run code.
+
+## Licence
+
+MIT, as the code that made it.
+"""
+
+
+def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
+    """The card for the release of `run` in the folder `made`, where all other files are already."""
+    data = read_run(run)
+    settings = data.settings
+    chosen = next((entry for entry in data.rounds if entry.number == parts.round), None)
+    steps = max((entry.game_steps or 0 for entry in data.rounds), default=0)
+    backend = chosen.actual.facts.get("backend") if chosen and chosen.actual else None
+    return CARD.format(
+        name=name,
+        game=data.game,
+        scores="\n".join(_score_rows(data, made, parts.round)),
+        repeat=settings.get("action_repeat"),
+        command=mapping(read_json(made.experiment)).get("command"),
+        seed=settings.get("seed"),
+        preset=settings.get("preset"),
+        round=parts.round,
+        rounds=mapping(settings.get("rounds")).get("count"),
+        frames=f"{count(steps)} frames" if steps else "frames",
+        backend=f" (backend {backend})" if backend else "",
+        time=duration(sum(stage.seconds or 0 for stage in data.stages) if data.stages else None),
+        machine=_machine(mapping(data.experiment.get("machine"))),
+        versions=", ".join(f"{k} {v}" for k, v in mapping(data.experiment.get("versions")).items()),
+        commit=data.experiment.get("git_commit") or "unknown",
+        settings=_settings(parts, settings),
+        files="\n".join(_file_rows(made)),
+    )
+
+
+def _score_rows(data: RunData, made: RunFolder, round: int) -> list[str]:
+    rows = [_row("actual game", data.scores.get("actual")), _row("its dream", data.scores.get("dream"))]
+    rows.append(_row("random policy, actual game", data.scores.get("random")))
+    for temperature in made.controllers_at(round):
+        path = made.temperature_score(round, temperature)
+        found = mapping(read_json(path)) if path.exists() else {}
+        label = f"the C evolved at temperature {temperature:.2f}"
+        rows.append(_row(f"{label}, actual game", scores(mapping(found.get("actual")))))
+        rows.append(_row(f"{label}, its dream", scores(mapping(found.get("dream")))))
+    return [row for row in rows if row]
+
+
+def _row(label: str, score: Scores | None) -> str:
+    if score is None:
+        return ""
+    played = score.facts.get("backend") or f"{score.facts.get('ticks')} ticks"
+    if (temperature := score.facts.get("temperature")) is not None:
+        played += f" at temperature {temperature:g}"
+    return (
+        f"| {label} | {points(score.mean)} ± {points(score.std)} | {points(score.standard_error)} "
+        f"| {count(score.episodes)} | {played} |"
+    )
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    parts = [f"{machine.get('cores')} cores of {machine.get('cpu')}", f"{machine.get('memory_gb')} GB"]
+    return ", ".join([*parts, str(machine.get("gpu") or "no GPU")])
+
+
+def _settings(parts: Parts, settings: Mapping[str, Any]) -> str:
+    model = parts.memory.config
+    return (
+        f"{model.latent_size} latents, {model.hidden_size} LSTM units, {model.mixtures} Gaussians for each latent, C "
+        f"sees {parts.config.features}; actions are held for {settings.get('action_repeat')} steps"
+    )
+
+
+def _file_rows(made: RunFolder) -> list[str]:
+    rows = []
+    for kind in ("vision", "memory", "controller"):
+        for path in sorted((made.path / kind).glob("*.safetensors")):
+            checkpoint = load_checkpoint(path, kind=kind)
+            size = sum(tensor.numel() for tensor in checkpoint.weights.values())
+            precision = str(next(iter(checkpoint.weights.values())).dtype).removeprefix("torch.")
+            letter = {"vision": "V", "memory": "M", "controller": "C"}[kind]
+            rows.append(
+                f"| {kind}/{path.name} | {letter} | {size:,} × {precision} | `{checkpoint.sha256[:16]}` |"
+            )
+    return rows

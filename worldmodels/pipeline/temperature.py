@@ -1,0 +1,102 @@
+"""Further Cs: the same V and M, a dream of another temperature ("Cheating the World Model")."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from worldmodels.errors import UserError
+from worldmodels.evolution.evolve import load_controller
+from worldmodels.experiments import at_round
+from worldmodels.pipeline.ending import actual_score
+from worldmodels.pipeline.rounds import grow
+from worldmodels.pipeline.work import Work
+from worldmodels.runs.checkpoint import load_checkpoint
+from worldmodels.runs.files import read_json, write_json
+from worldmodels.runs.lock import locked
+from worldmodels.runs.pretrained import refuse_released
+from worldmodels.runs.seeds import stream
+
+LEAST_DREAMS = 64  # for the dream score: a mean over fewer says little, and dreams cost nothing
+SCORED = ("mean", "std", "standard_error", "episodes", "scores", "backend", "seed")
+
+
+def evolve_at(
+    work: Work, temperature: float, generations: int | None = None, episodes: int | None = None
+) -> dict[str, Any]:
+    """Evolve another C in the dream of the chosen round at a temperature of its own, and score it in both worlds.
+
+    Nothing of the run is touched: the C, its log and its scores are further files. What is there is not made again.
+
+    Args:
+        generations: None takes as many as the round's C had. episodes: of the actual game; None takes 8.
+    Returns:
+        What is written to evaluation/round-RR-temperature-T.TT.json.
+    """
+    refuse_released(work.run, "trained on")
+    temperature = checked_temperature(temperature)
+    for name, value in (("generations", generations), ("episodes", episodes)):
+        if value is not None and value < 1:
+            raise UserError(f"--{name} must be at least 1, got {value}")
+    with locked(work.run.path):
+        parts, experiment = work.best(), work.experiment
+        path = work.run.controller_at(parts.round, temperature)
+        record = work.run.temperature_score(parts.round, temperature)
+        if path.exists() and generations is not None:
+            had = load_checkpoint(path, kind="controller").progress["generations"]
+            _same("evolved", "generations", had, generations, f"{path} and {record}")
+        if record.exists():
+            found = read_json(record)
+            if episodes is not None:
+                _same("scored", "episodes", found["actual"]["episodes"], episodes, str(record))
+            return found
+        dream = grow(
+            work,
+            parts.round,
+            path=path,
+            log_name=f"evolve-{path.stem.removeprefix('round-')}",
+            temperature=temperature,
+            generations=generations or at_round(experiment.rounds.generations, parts.round),
+            dreams=max(LEAST_DREAMS, experiment.evaluation.dream_episodes),
+        )
+        config, parameters, _ = load_controller(path)
+        grown = replace(parts, config=config, parameters=parameters.to(work.device))
+        # The same tracks for every temperature, and none that anything else is learnt from, chosen or scored by.
+        seed = stream(experiment.seed, "temperature") % 2**31
+        actual = actual_score(work, grown, episodes or 8, seed, "gymnasium")
+        found = {
+            "round": parts.round,
+            "temperature": temperature,
+            "dream": dream,
+            "actual": {name: actual[name] for name in SCORED},
+        }
+        write_json(record, found)
+        return found
+
+
+def sentence(found: dict[str, Any]) -> str:
+    """The scores of `evolve_at` for people."""
+    dream, actual = found["dream"], found["actual"]
+    return (
+        f"the C of round {found['round']} at temperature {found['temperature']:.2f} earns {dream['mean']:.0f} ± "
+        f"{dream['standard_error']:.0f} in {dream['ticks']} ticks of its dream ({dream['per_1000_steps']:.0f} in 1000 "
+        f"steps), and {actual['mean']:.0f} ± {actual['standard_error']:.0f} in the actual game "
+        f"(standard errors; {dream['episodes']} dreams, {actual['episodes']} episodes)"
+    )
+
+
+def checked_temperature(temperature: float) -> float:
+    """A temperature as files are named by it; UserError when it is not a positive multiple of 0.01."""
+    if not 0 < temperature < float("inf"):
+        raise UserError(f"--temperature must be a positive number, got {temperature}")
+    hundredths = round(temperature * 100)
+    if abs(temperature * 100 - hundredths) > 1e-6 or hundredths < 1:
+        raise UserError(f"--temperature goes in steps of 0.01 here, got {temperature}")
+    return hundredths / 100
+
+
+def _same(done: str, what: str, had: int, asked: int, files: str) -> None:
+    if had != asked:
+        raise UserError(
+            f"this C is there already and was {done} for {had} {what}: leave out --{what} {asked}, or delete {files}"
+        )

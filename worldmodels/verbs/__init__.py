@@ -1,0 +1,1 @@
+"""The verbs of the command line, without logic of their own."""

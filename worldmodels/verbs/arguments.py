@@ -1,0 +1,50 @@
+"""What the verbs share: the arguments that most of them take, and how arguments are read."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from worldmodels.errors import UserError
+
+Run = Annotated[
+    str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="a run folder, or pretrained:NAME")
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"], tyro.conf.arg(help="where to compute; auto takes a GPU if there is one")
+]
+
+
+def parse(
+    verb: Callable[..., Any], command: Callable[..., Any], arguments: Sequence[str], name: str = ""
+) -> Any:
+    """Let tyro fill in the arguments of `command`; what `verb` says of itself is the help text."""
+    said = inspect.cleandoc(verb.__doc__ or "")
+    return tyro.cli(
+        command, args=list(arguments), prog=f"worldmodels {name or verb.__name__}", description=said
+    )
+
+
+def positional(arguments: Sequence[str], what: str) -> tuple[str, list[str]]:
+    """The first argument, if it is not an option, and the rest. Asking for help needs none."""
+    if arguments and not arguments[0].startswith("-"):
+        return arguments[0], list(arguments[1:])
+    if not {"-h", "--help"} & set(arguments):
+        raise UserError(f"{what} is missing; for example: worldmodels train car-racing")
+    return "", list(arguments)
+
+
+def options(arguments: Sequence[str]) -> list[str]:
+    """Names of the options among the arguments."""
+    return [argument.split("=")[0] for argument in arguments if argument.startswith("-")]
+
+
+def value_of(arguments: Sequence[str], option: str) -> str | None:
+    """What an option was given, `--option value` or `--option=value`; None where it is not among them."""
+    for position, argument in enumerate(arguments):
+        if argument == option and position + 1 < len(arguments):
+            return arguments[position + 1]
+        if argument.startswith(option + "="):
+            return argument.split("=", 1)[1]
+    return None
