@@ -14,6 +14,7 @@ from PIL import Image
 from worldmodels.errors import UserError
 from worldmodels.runs.files import write_atomically
 
+ENDINGS = (".mp4", ".gif")
 QUALITY = 22  # x264's constant rate factor: lower is finer and larger; at 22 enlarged pixels keep clean edges
 BT709 = (
     1  # how colours are turned into YUV; said in the file too, since players guess differently when it is not
@@ -37,15 +38,17 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:
         ValueError: for no frames, frames of another kind, or an fps that is not positive.
     """
     path = Path(path)
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise UserError(f"{path} is no video that can be written here: let its name end in .mp4 or .gif")
+    write_atomically(path, encode_video(ending, frames, fps))
+
+
+def encode_video(ending: str, frames: Iterable[np.ndarray], fps: float) -> bytes:
+    """The bytes that `write_video` writes; `ending` is one of ENDINGS. Raises its ValueErrors."""
     if not fps > 0:
         raise ValueError(f"fps must be positive, got {fps}")
-    ending = path.suffix.lower()
-    if ending == ".mp4":
-        write_atomically(path, _mp4(_checked(frames), fps))
-    elif ending == ".gif":
-        write_atomically(path, _gif(_checked(frames), fps))
-    else:
-        raise UserError(f"{path} is no video that can be written here: let its name end in .mp4 or .gif")
+    return _mp4(_checked(frames), fps) if ending == ".mp4" else _gif(_checked(frames), fps)
 
 
 def _checked(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
