@@ -1,0 +1,1 @@
+"""The exported page: V and M as ONNX, the dream screen, and everything it needs in one folder."""

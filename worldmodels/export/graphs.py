@@ -1,0 +1,143 @@
+"""V's decoder and M's tick as ONNX graphs: the very functions that Python dreams with, traced by PyTorch's exporter.
+
+Both take one dream at a time; that is what a page needs, and fixed shapes are what a runtime is quickest with.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from worldmodels.errors import UserError
+from worldmodels.export.erfinv import onnx_erfinv
+from worldmodels.memory.mdn_rnn import MDNRNN, Recurrent, TickWeights, read_heads, tick
+from worldmodels.vision.vae import VAE, frames
+
+TICK_INPUTS = ("z", "action", "h", "c", "uniform", "temperature")
+TICK_OUTPUTS = ("next_z", "next_h", "next_c", "reward", "end_logit", "log_pi", "mu", "log_sigma")
+OPSET = 20  # that of `onnx_erfinv`
+HALF_FROM = 1024  # numbers in a weight from which on float16 is worth the two operators
+
+
+class Decoder(nn.Module):
+    """V's half that makes pictures: z (1, Z) -> (1, 64, 64, 3) uint8."""
+
+    def __init__(self, vision: VAE) -> None:
+        super().__init__()
+        self.vision = vision
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Pictures of latents."""
+        return frames(self.vision.decode(z))
+
+
+class Ticker(nn.Module):
+    """M's `tick` with everything that a page wants to know of it, see TICK_INPUTS and TICK_OUTPUTS.
+
+    z (1, Z), action (1, A), h and c (1, N), uniform (1, Z) in (0, 1), temperature (1, 1) -> the next z, h and c, the
+    reward (1,) and the logit of the end (1,), and the mixture from which z was drawn, (1, Z, K) each and before τ.
+    """
+
+    def __init__(self, memory: MDNRNN) -> None:
+        super().__init__()
+        self.config = memory.config
+        for name, weight in memory.tick_weights()._asdict().items():
+            self.register_buffer(name, weight)
+
+    def forward(
+        self, z: Tensor, action: Tensor, h: Tensor, c: Tensor, uniform: Tensor, temperature: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        """One tick."""
+        weights = TickWeights(*(self.get_buffer(name) for name in TickWeights._fields))
+        after = tick(self.config, weights, z, action, Recurrent(h, c), uniform, temperature)
+        outputs = torch.addmm(weights.head_bias, after.memory.h, weights.head)
+        mixture = read_heads(self.config, outputs).mixture
+        return after.z, after.memory.h, after.memory.c, after.reward, after.end_logit, *mixture
+
+
+def vision_graph(vision: VAE) -> bytes:
+    """V's decoder as an ONNX file: `z` -> `pixels`. Its weights are kept as float16 and widened when it is loaded."""
+    z = torch.zeros(1, vision.config.latent_size)
+    return _half(_traced(Decoder(vision), (z,), ["z"], ["pixels"])).SerializeToString()
+
+
+def memory_graph(memory: MDNRNN) -> bytes:
+    """M's tick as an ONNX file, with the names of TICK_INPUTS and TICK_OUTPUTS, all float32.
+
+    Raises UserError for an M without reward and end, whose dream a page could not score.
+    """
+    config = memory.config
+    if not (config.predicts_reward and config.predicts_end):
+        raise UserError(
+            "this run's M predicts no reward or no end, so its dream cannot be played; "
+            "train one with --mdn-rnn.predicts-reward and --mdn-rnn.predicts-end"
+        )
+    z, h = torch.zeros(1, config.latent_size), torch.zeros(1, config.hidden_size)
+    example = (z, torch.zeros(1, config.action_size), h, h.clone(), z + 0.5, torch.ones(1, 1))
+    return _traced(Ticker(memory), example, list(TICK_INPUTS), list(TICK_OUTPUTS)).SerializeToString()
+
+
+def _traced(module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str]) -> Any:
+    """The module as an onnx.ModelProto that says nothing of the machine it was made on."""
+    module = module.eval().cpu()
+    with _quiet():
+        program = torch.onnx.export(
+            module,
+            example,
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=inputs,
+            output_names=outputs,
+            custom_translation_table={torch.ops.aten.erfinv.default: onnx_erfinv},
+        )
+    assert program is not None, "asked for with dynamo=True"
+    model = program.model_proto
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]  # stack traces, with the paths of source files
+    del graph.value_info[:]
+    return model
+
+
+def _half(model: Any) -> Any:
+    """Keep the large weights of a graph as float16, each followed by a Cast to float32.
+
+    The runtime folds the casts when it loads the file, so they cost nothing later.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    large = [weight for weight in model.graph.initializer if np.prod(weight.dims) >= HALF_FROM]
+    large = [weight for weight in large if weight.data_type == TensorProto.FLOAT]
+    casts = []
+    for weight in large:
+        name = weight.name
+        weight.CopyFrom(
+            numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), f"{name}.half")
+        )
+        casts.append(helper.make_node("Cast", [weight.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter warns of its own insides and of packages that it could have used."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
