@@ -11,10 +11,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format clean
+.PHONY: help install demo play test lint format clean
 
 help:
 	@echo "make demo      set up, train a small car-racing world model from nothing, score it, write its report"
+	@echo "make play      set up, step inside the dream of a model that comes along, or of RUN, in the browser"
 	@echo "make test      set up, run the tests"
 	@echo "make lint      ruff and pyright"
 	@echo "make format    let ruff format and mend what it can"
@@ -40,6 +41,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install
 	$(BIN)/worldmodels train car-racing --preset demo --run "$(RUN)" --seed $(SEED)
 	@echo "Open in a browser: $$(cd "$(RUN)" && pwd)/report.html"
+
+# Without RUN=... on the command line there may be no run yet: then the released model is played.
+play: install
+	$(BIN)/worldmodels play "$(if $(filter command line,$(origin RUN)),$(RUN),pretrained:car-racing-demo)"
 
 test: install
 	$(BIN)/python -m pytest $(ARGS)
