@@ -96,6 +96,7 @@ def opened(browser: Browser, address: str, dark: bool = True, phone: bool = Fals
 
 def pace(page: Page) -> float:
     """Pictures drawn in a second."""
+    time.sleep(2)  # until the browser has compiled what it runs
     drawn = []
     for _ in range(2):
         drawn.append((page.evaluate("() => worldmodelsDebug.framesDrawn"), time.monotonic()))

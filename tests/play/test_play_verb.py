@@ -204,7 +204,7 @@ def test_no_game_outlives_the_program(car_run, number, code):
         games = children(program.pid)
         assert len(games) == 1
         program.send_signal(number)
-        program.wait(30)
+        program.wait(60)
         assert program.returncode == code
         until = time.monotonic() + 10
         while any(Path(f"/proc/{pid}/environ").exists() for pid in games) and time.monotonic() < until:
@@ -219,5 +219,5 @@ def test_everybody_on_the_network_is_warned_of(car_run):
     with playing(car_run, "--host", "0.0.0.0") as (program, address):
         assert address.startswith("localhost:")
         program.send_signal(signal.SIGINT)
-        _, said = program.communicate(timeout=30)
+        _, said = program.communicate(timeout=60)
         assert "with --host 0.0.0.0 anybody on the network can play" in said

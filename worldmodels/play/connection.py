@@ -13,6 +13,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -137,7 +138,7 @@ class Connection:
                 if len(self._outgoing) >= MOST_WAITING:
                     await self._stirred.wait()  # until answers have been read
                 elif self._waiting:
-                    await self._do(self._waiting.popleft())
+                    await self._work(partial(self.session.do, self._waiting.popleft()))
                 elif self.session.running:
                     await self._step()
                 elif self.session.stale and self._may_draw:
@@ -159,7 +160,7 @@ class Connection:
                 await asyncio.wait_for(self._stirred.wait(), wait)
             return
         draw = self._clock.step(time.monotonic()) and self._may_draw
-        await self._work(lambda: self._advanced(draw))
+        await self._work(partial(self._advanced, draw))
 
     @property
     def _may_draw(self) -> bool:
@@ -173,9 +174,6 @@ class Connection:
     def _drawn(self) -> list[Output]:
         frame = self.session.draw()
         return [] if frame is None else [frame]
-
-    async def _do(self, message: Message) -> None:
-        await self._work(lambda: self.session.do(message))
 
     async def _work(self, what: Callable[[], list[Output]]) -> None:
         """Do it in a thread, and send what comes of it."""

@@ -158,7 +158,7 @@ class App {
     debug.status = state;
     const place = byId("status");
     place.dataset.state = document.documentElement.dataset.connection = state;
-    setText(place, state === "open" ? "connected" : detail || state);
+    setText(place, state === "open" ? RUNS_BY[detail] ?? "connected" : detail || state);
     if (state !== "open" && state !== "connecting") setText(byId("asleep"), `${detail[0]?.toUpperCase() ?? ""}${detail.slice(1)}`);
   }
 
@@ -174,6 +174,7 @@ class App {
   }
 }
 
+const RUNS_BY = { wasm: "runs here, by WebAssembly", webgpu: "runs here, by WebGPU" };
 const kind = document.querySelector('meta[name="engine"]').content;
 const { connect } = await import(`./engine-${kind}.js`);
 const engine = connect();
