@@ -1,7 +1,10 @@
-"""What holds for every test: hypothesis tries the same examples everywhere and keeps no database."""
+"""What holds for every test: hypothesis tries the same examples everywhere and keeps no database; one browser."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -9,6 +12,8 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from worldmodels.rollouts.latents import LatentEpisode
 
 settings.register_profile("worldmodels", deadline=None, derandomize=True, database=None)
@@ -32,3 +37,18 @@ def random_latents() -> RandomLatents:
         return LatentEpisode(mu, logvar, actions, rng.normal(size=length).astype(np.float32), terminated)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The machine's own Chromium, without a window. One for all: playwright allows no second in a process."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("no Chromium: apt-get install chromium, or set CHROMIUM to its path")
+    with sync_api.sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--mute-audio"]
+        running = playwright.chromium.launch(executable_path=program, args=flags)
+        yield running
+        running.close()

@@ -7,7 +7,6 @@ import functools
 import http.server
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -35,7 +34,7 @@ from worldmodels.worlds.starts import gather_starts
 LATENT, HIDDEN = 32, 256
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -174,19 +173,6 @@ class Page(NamedTuple):
                 raise TimeoutError(f"{expression} is still {value}; status {status}; {self.complaints}")
             time.sleep(0.02)
         return value
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    named = os.environ.get("CHROMIUM")
-    program = named or shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium on PATH; CHROMIUM=/path/to/it names one")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        yield running
-        running.close()
 
 
 @contextlib.contextmanager

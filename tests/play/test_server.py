@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
@@ -168,9 +169,10 @@ def test_who_does_not_read_stops_nobody_and_fills_nothing(server, model):
     with server.client() as deaf, server.client() as other:
         token = deaf.hello["session"]
         connection = server.lobby._here[token]
-        for _ in range(60):  # 61 kB of examples each
-            deaf.say("screen", name="latents")
-            deaf.say("examples")
+        with contextlib.suppress(ConnectionClosed):  # it may be cut off for what it asks too fast
+            for _ in range(60):  # 61 kB of examples each
+                deaf.say("screen", name="latents")
+                deaf.say("examples")
         for _ in range(30):
             other.frame()
             assert len(connection._outgoing) <= 2 * connection_module.MOST_WAITING

@@ -224,7 +224,7 @@ from worldmodels.report.page import write_report
 from worldmodels.report.video import write_video
 from worldmodels.runs.folder import RunFolder
 write_report(RunFolder(Path(sys.argv[1])))
-heavy = ("torch", "gymnasium", "envpool", "tensorboard", "matplotlib.pyplot")
+heavy = ("torch", "envpool", "tensorboard", "matplotlib.pyplot")
 print([name for name in heavy if name in sys.modules])
 """
     command = [sys.executable, "-W", "error", "-c", code, str(finished.path)]
