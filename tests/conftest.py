@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -52,3 +53,18 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=program, args=flags)
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def one_thread() -> Callable[[], AbstractContextManager[None]]:
+    """`with one_thread():` sums do not depend on how many threads share them, and tests do not wait for cores."""
+    import torch
+
+    @contextmanager
+    def computing() -> Iterator[None]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(before)
+
+    return computing

@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,11 +36,9 @@ LATENT, HIDDEN = 32, 256
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _one_thread(one_thread: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 def vivid_vision() -> VAE:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from worldmodels.cli import main
 
@@ -40,17 +39,12 @@ TINY = [word for name, numbers in SETTINGS.items() for word in (f"--{name}", *ma
 TIMES = {"seconds", "steps_per_second"}
 
 
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Sums depend on how many threads share them: runs that are compared bit for bit use one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+OneThread = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
+def _one_thread(one_thread: OneThread) -> Iterator[None]:
+    """Runs that are compared bit for bit: their sums depend on how many threads share them."""
     with one_thread():
         yield
 
@@ -62,7 +56,7 @@ def tiny() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def toy_run(tmp_path_factory: pytest.TempPathFactory, one_thread: OneThread) -> Path:
     """Folder of the finished small run; not to be written to."""
     run = tmp_path_factory.mktemp("runs") / "toy"
     with one_thread():
