@@ -13,7 +13,8 @@ from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.metrics import read_metrics
-from worldmodels.vision.train import VisionTraining, load_vision, train_vision
+from worldmodels.vision.frames import FrameBatches
+from worldmodels.vision.train import VisionTraining, average_frame, load_vision, train_vision
 from worldmodels.vision.vae import VAE, VAEConfig, VAELoss
 
 MakeStore = Callable[[str, Sequence[int]], EpisodeStore]
@@ -32,6 +33,7 @@ def train(
     *,
     batch_size: int = 2,
     mirror: bool = False,
+    salience: float = 0.0,
     round: int = 0,
     seed: int = 0,
     made_from: Mapping[str, str] | None = None,
@@ -43,6 +45,7 @@ def train(
         learning_rate=1e-3,
         final_learning_rate=1e-4,
         mirror=mirror,
+        salience=salience,
         precision="f32",
     )
     return train_vision(
@@ -113,3 +116,19 @@ def test_half_of_the_frames_are_mirrored(
     plain, mirrored = seen
     assert torch.equal(mirrored[:3], plain[:3].flip(3))
     assert torch.equal(mirrored[3:], plain[3:])
+
+
+def test_the_average_frame_is_that_of_the_stores(make_store: MakeStore):
+    store = make_store("some", [9, 9])  # red 0 or 1, green 0 to 9, blue the column
+    average = average_frame(FrameBatches([store], 64, seed=0)) * 255
+    assert average.shape == (3, 64, 64)
+    assert average[0].mean().item() == pytest.approx(0.5, abs=0.05)
+    assert average[1].mean().item() == pytest.approx(4.5, abs=0.3)
+    assert torch.allclose(average[2], (torch.arange(64) * 4.0).expand(64, 64), atol=1e-3)
+
+
+def test_salience_is_a_training_of_its_own(run: RunFolder, make_store: MakeStore, tmp_path: Path):
+    store = make_store("some", [6, 6])
+    salient = train(run, store, steps=2, salience=50.0)
+    assert train(RunFolder(tmp_path / "again"), store, steps=2, salience=50.0) == salient
+    assert train(RunFolder(tmp_path / "plain"), store, steps=2) != salient

@@ -10,7 +10,15 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 from torch.testing import assert_close
 
-from worldmodels.vision.vae import VAE, VAEConfig, frames, kl_to_prior, pixels, sample_latent
+from worldmodels.vision.vae import (
+    VAE,
+    VAEConfig,
+    frames,
+    kl_to_prior,
+    pixels,
+    salience_weight,
+    sample_latent,
+)
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +160,33 @@ def test_below_the_floor_the_kl_pulls_at_nothing():
     loss = model.loss(pixels(random_frames(2)), torch.zeros(2, 4))
     (pull,) = torch.autograd.grad(loss.total - loss.reconstruction, [model.mu.bias])
     assert torch.equal(pull, torch.zeros(4))
+
+
+def test_a_pixel_weighs_more_the_further_it_is_from_the_average():
+    average = torch.full((3, 64, 64), 0.25)
+    seen = average.repeat(2, 1, 1, 1)
+    seen[1, 0, 5, 7] += 0.6  # one channel of one pixel
+    weight = salience_weight(seen, average, 50.0)
+    assert weight.shape == (2, 1, 64, 64)
+    assert weight[1, 0, 5, 7].item() == pytest.approx(1 + 50 * 0.36 / 3)
+    weight[1, 0, 5, 7] = 1
+    assert_close(weight, torch.ones(2, 1, 64, 64))
+
+
+def test_weights_change_what_is_minimised_and_not_what_is_reported(model: VAE):
+    seen, noise = pixels(random_frames(3)), torch.zeros(3, 8)
+    plain = model.loss(seen, noise)
+    same = model.loss(seen, noise, torch.ones(3, 1, 64, 64))
+    thrice = model.loss(seen, noise, torch.full((3, 1, 64, 64), 3.0))
+    assert_close(same, plain)
+    assert_close((thrice.reconstruction, thrice.kl), (plain.reconstruction, plain.kl))
+    assert_close(thrice.total - plain.total, 2 * plain.reconstruction)
+    one = torch.zeros(3, 1, 64, 64)
+    one[:, :, 30, 20] = 1
+    decoded = model.decode(model.encode(seen)[0])
+    error = (decoded - seen)[:, :, 30, 20].square().sum() / 3
+    floor = model.loss(seen, noise, 0 * one).total
+    assert_close(model.loss(seen, noise, one).total - floor, error, rtol=1e-3, atol=1e-4)
 
 
 def test_mixed_precision_gives_nearly_the_same_loss(model: VAE):

@@ -14,7 +14,7 @@ from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.optimise import AdamConfig, autocast, optimise
 from worldmodels.runs.seeds import stream, torch_stream
 from worldmodels.vision.frames import FrameBatches
-from worldmodels.vision.vae import VAE, VAEConfig, pixels
+from worldmodels.vision.vae import VAE, VAEConfig, pixels, salience_weight
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class VisionTraining(AdamConfig):
     learning_rate: float = 1e-4
     final_learning_rate: float = 1e-4
     mirror: bool = False  # half of the frames are shown mirrored
+    salience: float = (
+        0.0  # of pixels that differ from the average frame, see `vae.salience_weight`; the paper has none
+    )
 
 
 def train_vision(
@@ -53,6 +56,7 @@ def train_vision(
         model.load_state_dict(start.state_dict())
     model.to(device)
     batches = FrameBatches(stores, training.batch_size, stream(seed, "vision", round, "batches"))
+    average = average_frame(batches).to(device) if training.salience > 0 else None
 
     def batch_loss(step: int) -> dict[str, Tensor]:
         generator = torch_stream(seed, "vision", round, "noise", step)
@@ -62,7 +66,9 @@ def train_vision(
             half = len(frames) // 2
             frames = torch.cat([frames[:half].flip(2), frames[half:]])
         with autocast(device, training.precision):
-            loss = model.loss(pixels(frames.to(device)), noise.to(device))
+            seen = pixels(frames.to(device))
+            weight = None if average is None else salience_weight(seen, average, training.salience)
+            loss = model.loss(seen, noise.to(device), weight)
         return {"loss": loss.total, "reconstruction": loss.reconstruction.detach(), "kl": loss.kl.detach()}
 
     return optimise(
@@ -77,6 +83,12 @@ def train_vision(
         round=round,
         save_every=save_every,
     )
+
+
+def average_frame(batches: FrameBatches, count: int = 2048) -> Tensor:
+    """The mean of about `count` frames: (3, 64, 64) in [0, 1]."""
+    sums = [pixels(batches.batch(step)).mean(dim=0) for step in range(-(-count // batches.batch_size))]
+    return torch.stack(sums).mean(dim=0)
 
 
 def load_vision(run: RunFolder, round: int, device: torch.device | str = "cpu") -> tuple[VAE, str]:

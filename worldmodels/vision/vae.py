@@ -88,14 +88,20 @@ class VAE(nn.Module):
         hidden = (hidden + bias).contiguous(memory_format=torch.channels_last)
         return self.decoder[1:](hidden)
 
-    def loss(self, pixels: Tensor, noise: Tensor) -> VAELoss:
-        """Squared error + KL with free bits, for pixels (B, 3, 64, 64) and standard normal noise (B, Z)."""
+    def loss(self, pixels: Tensor, noise: Tensor, weight: Tensor | None = None) -> VAELoss:
+        """Squared error + KL with free bits, for pixels (B, 3, 64, 64) and standard normal noise (B, Z).
+
+        weight: (B, 1, 64, 64) of each pixel's squared error in `total`; None is 1, as in the paper.
+        """
         mu, logvar = self.encode(pixels)
         decoded = self.decode(sample_latent(mu, logvar, noise))
         reconstruction = F.mse_loss(decoded, pixels, reduction="sum") / len(pixels)
         kl = kl_to_prior(mu, logvar)  # (B,)
         floor = self.config.free_nats * self.config.latent_size
-        return VAELoss(reconstruction + kl.clamp_min(floor).mean(), reconstruction, kl.mean())
+        error = reconstruction
+        if weight is not None:
+            error = ((decoded - pixels).square() * weight).sum() / len(pixels)
+        return VAELoss(error + kl.clamp_min(floor).mean(), reconstruction, kl.mean())
 
 
 def sample_latent(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
@@ -106,6 +112,19 @@ def sample_latent(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
 def kl_to_prior(mu: Tensor, logvar: Tensor) -> Tensor:
     """KL(N(mu, sigma^2) || N(0, 1)) in nats, summed over latents: (..., Z) -> (...)."""
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(dim=-1)
+
+
+def salience_weight(pixels: Tensor, average: Tensor, salience: float) -> Tensor:
+    """1 + salience * (mean squared deviation of a pixel's channels from the average frame): (B, 1, 64, 64).
+
+    Squared error alone makes V paint much of what is large and little of what is small, however much depends on it:
+    a fireball of four pixels counts for less than the grain of a wall. What is bright where it is mostly dark, or
+    dark where it is mostly bright, is what a frame has to tell.
+
+    Args:
+        pixels: (B, 3, 64, 64) in [0, 1]. average: (3, 64, 64), the mean of many frames.
+    """
+    return 1 + salience * (pixels - average).square().mean(dim=1, keepdim=True)
 
 
 def pixels(frames: Tensor) -> Tensor:
