@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from worldmodels.errors import UserError
 from worldmodels.verbs.making import evolve, release, stage, train
 from worldmodels.verbs.playing import play
+from worldmodels.verbs.sweeping import sweep
 from worldmodels.verbs.using import dream, evaluate, export, report
 
 OVERVIEW = """\
@@ -21,6 +22,7 @@ worldmodels: learn a game's world, and to play it inside a dream (World Models, 
   worldmodels play runs/demo                                     drive inside M yourself, in the browser
   worldmodels report runs/demo                                   write report.html again
   worldmodels evolve runs/demo --temperature 0.1                 another C, from a colder dream
+  worldmodels sweep runs/demo --seeds 3                          Cs of five temperatures, scored in both worlds
   worldmodels export runs/demo --out site                        a page that dreams in any browser
   worldmodels release runs/demo --name mine --out released       a slim copy for others to use
 
@@ -41,6 +43,7 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "encode": stage("encode", "Let V turn the stored frames into latents."),
     "memory": stage("memory", "Train M, the MDN-RNN, on all latents so far."),
     "evolve": evolve,
+    "sweep": sweep,
     "evaluate": evaluate,
     "dream": dream,
     "play": play,

@@ -45,7 +45,7 @@ def test_it_adds_files_and_touches_nothing(
 
     found = json.loads((toy_copy / made_at(toy_copy, "0.50")[1]).read_text())
     dream, actual = found["dream"], found["actual"]
-    assert found.keys() == {"round", "temperature", "dream", "actual"}
+    assert found.keys() == {"round", "temperature", "evolution_seed", "dream", "actual"}
     assert (found["round"], found["temperature"]) == (chosen_round(toy_copy), 0.5)
     assert dream.keys() == {"mean", "std", "standard_error", "episodes", "ticks", "per_1000_steps"}
     assert (dream["episodes"], dream["ticks"]) == (64, 40)
@@ -109,7 +109,11 @@ def test_stopped_halfway_it_ends_in_the_same_c(toy_copy, tmp_path, monkeypatch, 
         ("--temperature 0.001", "--temperature goes in steps of 0.01 here, got 0.001"),
         ("--temperature 0.5 --generations 0", "--generations must be at least 1, got 0"),
         ("--temperature 0.5 --episodes 0", "--episodes must be at least 1, got 0"),
-        ("--generations 3", "--generations and --episodes are those of another C; add --temperature T"),
+        ("--temperature 0.5 --seed -1", "--seed must not be negative, got -1"),
+        (
+            "--generations 3",
+            "--generations, --episodes and --seed are those of another C; add --temperature T",
+        ),
     ],
 )
 def test_wrong_input_gets_one_sentence(toy_run, options, sentence, capsys):

@@ -25,6 +25,9 @@ def test_names_of_a_run():
     assert RUN.report == Path("runs/car/report.html")
     assert RUN.controller_at(1, 0.1) == Path("runs/car/controller/round-01-temperature-0.10.safetensors")
     assert RUN.temperature_score(1, 1.15) == Path("runs/car/evaluation/round-01-temperature-1.15.json")
+    assert RUN.controller_at(1, 0.1, 0) == RUN.controller_at(1, 0.1)
+    assert RUN.temperature_score(1, 1.15, 2).name == "round-01-temperature-1.15-seed-2.json"
+    assert RUN.sweep == RUN.evaluation("sweep")
     assert RUN.starts == Path("runs/car/starts.safetensors")
     assert RUN.examples == Path("runs/car/examples.png")
     assert RUN.model_card == Path("runs/car/README.md")
@@ -47,6 +50,11 @@ def test_a_run_may_be_given_as_text():
         (RUN.resume(RUN.controller_at(0, 2.0)), "worldmodels evolve runs/car --temperature 2.00"),
         (RUN.temperature_score(0, 0.1), "worldmodels evolve runs/car --temperature 0.10"),
         (
+            RUN.resume(RUN.controller_at(0, 0.1, 12)),
+            "worldmodels evolve runs/car --temperature 0.10 --seed 12",
+        ),
+        (RUN.sweep, "worldmodels sweep runs/car"),
+        (
             RunFolder(PRETRAINED / "car").memory(0),
             f"git checkout -- {PRETRAINED}/car/memory/round-00.safetensors",
         ),
@@ -66,6 +74,8 @@ def test_a_negative_round_is_refused():
 def test_a_temperature_that_no_file_can_be_named_by_is_refused():
     with pytest.raises(ValueError, match=r"multiple of 0.01, got 0.105"):
         RUN.controller_at(0, 0.105)
+    with pytest.raises(ValueError, match="seed must be >= 0, got -1"):
+        RUN.controller_at(0, 0.1, -1)
 
 
 def test_controllers_of_other_temperatures_are_found(tmp_path):
@@ -76,6 +86,8 @@ def test_controllers_of_other_temperatures_are_found(tmp_path):
         run.controller_at(0, 0.1),
         run.controller_at(1, 0.1),
         run.controller(0),
+        run.controller_at(0, 0.1, 1),
+        run.controller_at(0, 0.3, 1),
     ]
     for path in [*paths, run.resume(run.controller_at(0, 0.2))]:
         path.parent.mkdir(exist_ok=True)

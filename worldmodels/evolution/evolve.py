@@ -14,6 +14,7 @@ from torch import Tensor
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
 from worldmodels.evolution.fitness import returns
+from worldmodels.evolution.meter import Meter, MeterLog
 from worldmodels.evolution.strategy import CMAES
 from worldmodels.runs.checkpoint import load_checkpoint, save_checkpoint
 from worldmodels.runs.folder import RunFolder
@@ -22,6 +23,8 @@ from worldmodels.runs.metrics import MetricsLog
 from worldmodels.runs.progress import progress
 from worldmodels.runs.seeds import stream
 from worldmodels.worlds.state import World
+
+METERING = ("meter_every", "meter_episodes", "select_actual")  # settings that the search does not depend on
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class EvolutionConfig:
     afresh: bool = (
         False  # each round begins at zero instead of the C of the round before, whose tanh is saturated
     )
+    meter_every: int = 0  # generations between two looks at what the mean scores in both worlds; 0: never
+    meter_episodes: int = 16  # of the actual game for each look
+    select_actual: bool = (
+        False  # take the metered mean that is best in the actual game, and not the last mean
+    )
 
     def __post_init__(self) -> None:
         if self.generations < 1 or self.population < 4 or self.repeats < 1:
@@ -47,6 +55,15 @@ class EvolutionConfig:
         if self.sigma <= 0 or self.jerk_cost < 0:
             raise ValueError(
                 f"evolution needs sigma > 0 and jerk_cost >= 0, got {self.sigma}, {self.jerk_cost}"
+            )
+        if self.meter_every < 0 or self.meter_episodes < 1:
+            raise ValueError(
+                "evolution needs meter_every >= 0 and meter_episodes >= 1, got "
+                f"{self.meter_every}, {self.meter_episodes}"
+            )
+        if self.select_actual and not self.meter_every:
+            raise ValueError(
+                "evolution.select_actual needs a meter: give evolution.meter_every a number above 0"
             )
 
 
@@ -63,8 +80,12 @@ def evolve(
     made_from: Mapping[str, str],
     start: np.ndarray | None = None,
     save_every: float = 20.0,
+    meter: Meter | None = None,
 ) -> str:
     """Evolve for evolution.generations and save the mean of the last distribution as the C at `path`.
+
+    With evolution.select_actual it is the mean of another generation that is saved, and the checkpoint's progress says
+    which, out of how many, and how many actual episodes chose it.
 
     Returns its sha256. The state on disk is the list of fitnesses so far: the strategy is replayed from it, so that a
     killed evolution ends in the same controller.
@@ -76,6 +97,7 @@ def evolve(
             whatever differs between them comes from their worlds.
         start: parameters (n,) to search around; None begins at zero.
         save_every: seconds between two checkpoints of an unfinished evolution.
+        meter: read every evolution.meter_every generations; not needed where that is 0.
     """
     first_mean = np.zeros(config.parameter_count, np.float32) if start is None else start
     strategy = CMAES(
@@ -85,13 +107,14 @@ def evolve(
         stream(seed, "cma", round),
         evolution.diagonal,
     )
-    settings = {"model": asdict(config), "evolution": asdict(evolution)}
-    resume = run.resume(path)
+    searched = {name: value for name, value in asdict(evolution).items() if name not in METERING}
+    settings = {"model": asdict(config), "evolution": searched}
+    resume, told = run.resume(path), np.zeros((0, evolution.population), np.float32)
     if resume.exists():
         checkpoint = load_checkpoint(resume, kind="controller-evolution")
         same = checkpoint.config == _jsonlike(settings) and checkpoint.made_from == dict(made_from)
         if same and torch.equal(checkpoint.weights["start"], torch.from_numpy(first_mean)):
-            strategy.replay(checkpoint.weights["told"].numpy())
+            told = checkpoint.weights["told"].numpy()
 
     def save() -> None:
         weights = {"start": torch.from_numpy(first_mean), "told": torch.from_numpy(np.stack(strategy.told))}
@@ -105,12 +128,16 @@ def evolve(
             made_from=made_from,
         )
 
-    done, saved = len(strategy.told), time.monotonic()
+    done, saved = len(told), time.monotonic()
     with (
         deferred_interrupt() as interrupt,
         MetricsLog(run, log_name, keep_before=done) as log,
+        MeterLog(run, log_name, meter, evolution.meter_every, evolution.generations, done) as metered,
         progress(log_name, evolution.generations, "generations", start=done) as bar,
     ):
+        for generation in range(done):
+            strategy.replay(told[generation : generation + 1])
+            metered.read(generation + 1, strategy.mean)
         for generation in range(done, evolution.generations):
             population = strategy.ask()  # (P, n)
             seeds = [stream(seed, "dreams", round, generation, i) for i in range(evolution.repeats)]
@@ -119,18 +146,27 @@ def evolve(
             strategy.tell(fitness)
             numbers = {"best": fitness.max(), "mean": fitness.mean(), "worst": fitness.min()}
             log.write(generation, **numbers, sigma=strategy.sigma)
+            metered.read(generation + 1, strategy.mean)
             bar.advance(best=float(numbers["best"]), mean=float(numbers["mean"]))
             if interrupt.requested or time.monotonic() - saved > save_every:
                 save()
                 saved = time.monotonic()
                 if interrupt.requested:
                     raise KeyboardInterrupt
+    parameters, progressed = strategy.mean, {"generations": evolution.generations, "sigma": strategy.sigma}
+    if evolution.select_actual and metered.best is not None:
+        chosen, parameters = metered.best
+        progressed["selected"] = {
+            "generation": chosen,
+            "candidates": metered.readings,
+            "actual_episodes": metered.readings * evolution.meter_episodes,
+        }
     sha256 = save_checkpoint(
         path,
         kind="controller",
         config=asdict(config),
-        weights={"parameters": torch.from_numpy(strategy.mean)},
-        progress={"generations": evolution.generations, "sigma": strategy.sigma},
+        weights={"parameters": torch.from_numpy(parameters)},
+        progress=progressed,
         made_from=made_from,
     )
     resume.unlink(missing_ok=True)

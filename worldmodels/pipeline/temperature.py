@@ -10,7 +10,7 @@ from worldmodels.evolution.evolve import load_controller
 from worldmodels.experiments import at_round
 from worldmodels.pipeline.ending import actual_score
 from worldmodels.pipeline.rounds import grow
-from worldmodels.pipeline.work import Work
+from worldmodels.pipeline.work import Parts, Work
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.files import read_json, write_json
 from worldmodels.runs.lock import locked
@@ -22,7 +22,11 @@ SCORED = ("mean", "std", "standard_error", "episodes", "scores", "backend", "see
 
 
 def evolve_at(
-    work: Work, temperature: float, generations: int | None = None, episodes: int | None = None
+    work: Work,
+    temperature: float,
+    generations: int | None = None,
+    episodes: int | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Evolve another C in the dream of the chosen round at a temperature of its own, and score it in both worlds.
 
@@ -30,48 +34,70 @@ def evolve_at(
 
     Args:
         generations: None takes as many as the round's C had. episodes: of the actual game; None takes 8.
+        seed: of the evolution; each has random numbers of its own, and 0 those of the run's own C.
     Returns:
-        What is written to evaluation/round-RR-temperature-T.TT.json.
+        What is written to evaluation/round-RR-temperature-T.TT.json (with -seed-S where that is not 0).
     """
     refuse_released(work.run, "trained on")
     temperature = checked_temperature(temperature)
-    for name, value in (("generations", generations), ("episodes", episodes)):
-        if value is not None and value < 1:
-            raise UserError(f"--{name} must be at least 1, got {value}")
+    refuse_less_than_one(generations=generations, episodes=episodes)
+    if seed < 0:
+        raise UserError(f"--seed must not be negative, got {seed}")
     with locked(work.run.path):
-        parts, experiment = work.best(), work.experiment
-        path = work.run.controller_at(parts.round, temperature)
-        record = work.run.temperature_score(parts.round, temperature)
-        if path.exists() and generations is not None:
-            had = load_checkpoint(path, kind="controller").progress["generations"]
+        parts = work.best()
+        record = work.run.temperature_score(parts.round, temperature, seed)
+        had = generations_of(work, parts.round, temperature, seed)
+        if generations is not None and had is not None:
+            path = work.run.controller_at(parts.round, temperature, seed)
             _same("evolved", "generations", had, generations, f"{path} and {record}")
         if record.exists():
             found = read_json(record)
             if episodes is not None:
                 _same("scored", "episodes", found["actual"]["episodes"], episodes, str(record))
             return found
-        dream = grow(
+        return evolve_and_score(
             work,
-            parts.round,
-            path=path,
-            log_name=f"evolve-{path.stem.removeprefix('round-')}",
-            temperature=temperature,
-            generations=generations or at_round(experiment.rounds.generations, parts.round),
-            dreams=max(LEAST_DREAMS, experiment.evaluation.dream_episodes),
+            parts,
+            temperature,
+            seed,
+            generations=generations or at_round(work.experiment.rounds.generations, parts.round),
+            episodes=episodes or 8,
+            dreams=max(LEAST_DREAMS, work.experiment.evaluation.dream_episodes),
         )
-        config, parameters, _ = load_controller(path)
-        grown = replace(parts, config=config, parameters=parameters.to(work.device))
-        # The same tracks for every temperature, and none that anything else is learnt from, chosen or scored by.
-        seed = stream(experiment.seed, "temperature") % 2**31
-        actual = actual_score(work, grown, episodes or 8, seed, "gymnasium")
-        found = {
-            "round": parts.round,
-            "temperature": temperature,
-            "dream": dream,
-            "actual": {name: actual[name] for name in SCORED},
-        }
-        write_json(record, found)
-        return found
+
+
+def evolve_and_score(
+    work: Work, parts: Parts, temperature: float, seed: int, *, generations: int, episodes: int, dreams: int
+) -> dict[str, Any]:
+    """Evolve the C of a temperature and seed, unless it is there; score it, and return what the scores' file gets."""
+    path = work.run.controller_at(parts.round, temperature, seed)
+    dream = grow(
+        work,
+        parts.round,
+        path=path,
+        log_name=f"evolve-{path.stem.removeprefix('round-')}",
+        temperature=temperature,
+        generations=generations,
+        dreams=dreams,
+        evolution_seed=seed,
+    )
+    config, parameters, _ = load_controller(path)
+    grown = replace(parts, config=config, parameters=parameters.to(work.device))
+    actual = actual_score(work, grown, episodes, actual_seed(work), "gymnasium")
+    found = {
+        "round": parts.round,
+        "temperature": temperature,
+        "evolution_seed": seed,
+        "dream": dream,
+        "actual": {name: actual[name] for name in SCORED},
+    }
+    write_json(work.run.temperature_score(parts.round, temperature, seed), found)
+    return found
+
+
+def actual_seed(work: Work) -> int:
+    """Names the actual episodes that score further Cs: the same for all, and none that has any other use."""
+    return stream(work.experiment.seed, "temperature") % 2**31
 
 
 def sentence(found: dict[str, Any]) -> str:
@@ -85,14 +111,27 @@ def sentence(found: dict[str, Any]) -> str:
     )
 
 
-def checked_temperature(temperature: float) -> float:
+def checked_temperature(temperature: float, option: str = "--temperature") -> float:
     """A temperature as files are named by it; UserError when it is not a positive multiple of 0.01."""
     if not 0 < temperature < float("inf"):
-        raise UserError(f"--temperature must be a positive number, got {temperature}")
+        raise UserError(f"{option} must be a positive number, got {temperature}")
     hundredths = round(temperature * 100)
     if abs(temperature * 100 - hundredths) > 1e-6 or hundredths < 1:
-        raise UserError(f"--temperature goes in steps of 0.01 here, got {temperature}")
+        raise UserError(f"{option} goes in steps of 0.01 here, got {temperature}")
     return hundredths / 100
+
+
+def refuse_less_than_one(**options: int | None) -> None:
+    """UserError naming the option when one that was given is not at least 1."""
+    for name, value in options.items():
+        if value is not None and value < 1:
+            raise UserError(f"--{name} must be at least 1, got {value}")
+
+
+def generations_of(work: Work, round: int, temperature: float, seed: int) -> int | None:
+    """How many generations this C had; None where there is none."""
+    path = work.run.controller_at(round, temperature, seed)
+    return load_checkpoint(path, kind="controller").progress["generations"] if path.exists() else None
 
 
 def _same(done: str, what: str, had: int, asked: int, files: str) -> None:

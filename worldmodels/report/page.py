@@ -12,14 +12,17 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from worldmodels.errors import UserError
-from worldmodels.report import figures, learning_figures, wording
+from worldmodels.report import figures, learning_figures, sweep_figures, wording
 from worldmodels.report.data import RunData, Scores, read_run, stage_totals
-from worldmodels.report.lenient import mapping
+from worldmodels.report.lenient import mapping, number
+from worldmodels.report.published import TABLES
+from worldmodels.report.sweep import Sweep, read_sweep
 from worldmodels.runs.files import write_atomically
 from worldmodels.runs.folder import RunFolder
 
 # In the order of their importance: where they are too large together, the last ones stay outside.
 MEDIA = ("drive.mp4", "comparison.mp4", "strip.png", "reconstructions.png", "samples.png", "dream.mp4")
+SWEEP_MEDIA = ("cheating.mp4", "honest.mp4")  # after all others
 LARGEST = 9_000_000  # bytes of media in the page, as base64; the page shall stay below 10 MB
 MIME = {".png": "image/png", ".mp4": "video/mp4"}
 
@@ -29,9 +32,10 @@ class KnownGame:
     """What the report knows about a game that the run folder does not say."""
 
     title: str = "Learning to act inside a dream"
-    paper: figures.Reference | None = (
-        None  # its controller was evolved in the actual game; ± standard deviation
-    )
+    score: str = "mean score"
+    unit: str = "points"
+    paper: figures.Reference | None = None  # ± standard deviation
+    paper_note: str = ""  # how that agent came to be, and what its ± is
     episode_steps: int | None = None  # of a scored episode, where that is a fixed number
 
 
@@ -39,9 +43,19 @@ ANY_GAME = KnownGame()
 GAMES = {
     "car-racing": KnownGame(
         "Learning to drive inside a dream",
-        figures.Reference("the paper’s agent", 906, 21),
+        paper=figures.Reference("the paper’s agent", 906, 21),
+        paper_note="The paper’s agent was evolved in the actual game, not in a dream; its ± 21 is the standard "
+        "deviation of 100 episodes of CarRacing-v0.",
         episode_steps=1000,
-    )
+    ),
+    "take-cover": KnownGame(
+        "Learning to dodge inside a dream",
+        "tics survived (1/35 second each, 2,100 at most), on average,",
+        "tics survived",
+        figures.Reference("the paper’s agent", 1092, 556),
+        "The paper’s agent was evolved in a dream too, at temperature 1.15; its ± 556 is the standard deviation of 100 "
+        "episodes of DoomTakeCover-v0. The game counts as solved at 750.",
+    ),
 }
 
 
@@ -80,19 +94,35 @@ def render(run: RunData) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    unreadable = list(run.unreadable)
+    game, sweep = GAMES.get(run.game or "", ANY_GAME), read_sweep(run.folder, unreadable)
+    published, scale = TABLES.get(run.game or "", ()), _dream_scale(run, sweep, game)
     names = ("points", "mean_and_error", "count", "duration", "rate", "memory")
     environment.filters |= {name: getattr(wording, name) for name in names}
     return environment.get_template("page.html").render(
         run=run,
         style=Markup((files / "page.css").read_text(encoding="utf-8")),
-        game=GAMES.get(run.game or "", ANY_GAME),
+        game=game,
+        pays=mapping(run.settings.get("mdn_rnn")).get("predicts_reward") is not False,
+        sweep=sweep,
+        published=published,
+        dream_scale=scale,
+        meters=sweep_figures.meter_charts(sweep, scale),
+        unreadable=unreadable,
+        selected=wording.selected(run.rounds),
         command=lambda part: wording.command(run, part),
-        charts=_charts(run),
+        charts=_charts(run) | {"temperatures": sweep_figures.temperature_chart(sweep, scale, published)},
         media=_media(run.folder),
         facts=_facts(run),
         tables=_tables(run),
         stages=stage_totals(run.stages),
     )
+
+
+def _dream_scale(run: RunData, sweep: Sweep | None, game: KnownGame) -> float:
+    """Factor that makes dream scores of the sweep comparable with whole episodes, where those have a fixed length."""
+    repeat, ticks = number(run.settings.get("action_repeat")), sweep.ticks if sweep else None
+    return game.episode_steps / (ticks * repeat) if game.episode_steps and ticks and repeat else 1.0
 
 
 def _charts(run: RunData) -> dict[str, Markup | None]:
@@ -137,7 +167,7 @@ def _ladder(run: RunData, game: KnownGame) -> list[tuple[str, Scores | figures.R
 def _media(folder: RunFolder) -> dict[str, Media]:
     """Pictures and videos as data URIs, as many as there is room for."""
     found, room = {}, LARGEST
-    for name in MEDIA:
+    for name in (*MEDIA, *SWEEP_MEDIA):
         path = folder.media(name)
         try:
             data = path.read_bytes()

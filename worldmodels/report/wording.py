@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from worldmodels.report.data import RunData, Scores
+from worldmodels.report.data import Round, RunData, Scores
+from worldmodels.report.lenient import mapping, whole
 
 NOTHING = "–"  # stands in a table where there is no number
 
@@ -20,6 +21,7 @@ COMMANDS = {
     "actual": "worldmodels evaluate RUN --world actual --episodes 100",
     "report": "worldmodels report RUN",
     "everything": "worldmodels train GAME --run RUN",
+    "sweep": "worldmodels sweep RUN",
 }
 
 
@@ -43,6 +45,20 @@ def mean_and_error(scores: Scores | None) -> str:
         return NOTHING
     error = scores.standard_error
     return points(scores.mean) + ("" if error is None else f" ± {points(error)}")
+
+
+def selected(rounds: Sequence[Round]) -> list[str]:
+    """A sentence for each round whose C was chosen by episodes of the actual game while it evolved."""
+    found = []
+    for round in rounds:
+        choice = mapping(round.dream.facts.get("selected")) if round.dream else {}
+        if choice:
+            episodes, candidates = whole(choice.get("actual_episodes")), whole(choice.get("candidates"))
+            found.append(
+                f"The C of round {round.number} is the mean of generation {count(whole(choice.get('generation')))}: "
+                f"{count(episodes)} episodes of the actual game chose it among {count(candidates)} means."
+            )
+    return found
 
 
 def count(value: float | None) -> str:

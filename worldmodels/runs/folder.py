@@ -8,6 +8,7 @@ runs/car-racing/
   memory/round-00.safetensors              M, likewise
   controller/round-00.safetensors          C, likewise
   controller/round-00-temperature-0.10.*   another C of that round, evolved in a dream of that temperature
+  controller/round-00-temperature-0.10-seed-1.*  the same from other random numbers; without a seed it is 0
   controller/best.json                     which round's C is best, and its score
   evaluation/NAME.json                     scores
   metrics/NAME.jsonl, metrics/tensorboard/
@@ -37,7 +38,9 @@ MADE_BY = {
     "evaluation": "evaluate",
 }
 
-TEMPERATURE = re.compile(r"-temperature-(\d+\.\d\d)")  # in the names of `controller_at`'s files
+TEMPERATURE = re.compile(
+    r"-temperature-(\d+\.\d\d)(?:-seed-(\d+))?"
+)  # in the names of `controller_at`'s files
 
 # Released runs that come with the package, a folder each: `pretrained:NAME`.
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
@@ -83,20 +86,28 @@ class RunFolder:
     def controller(self, round: int) -> Path:
         return self.path / "controller" / f"{_round(round)}.safetensors"
 
-    def controller_at(self, round: int, temperature: float) -> Path:
-        """A further C of a round, evolved at another temperature than the round's own."""
-        return self.path / "controller" / f"{_at(round, temperature)}.safetensors"
+    def controller_at(self, round: int, temperature: float, seed: int = 0) -> Path:
+        """A further C of a round, evolved at another temperature than the round's own.
+
+        `seed` counts the evolutions at one temperature; each has random numbers of its own.
+        """
+        return self.path / "controller" / f"{_at(round, temperature, seed)}.safetensors"
 
     def controllers_at(self, round: int) -> dict[float, Path]:
-        """The further Cs of a round that are there, by temperature, the lowest first."""
+        """The further Cs of a round and of seed 0 that are there, by temperature, the lowest first."""
         paths = (self.path / "controller").glob(f"{_round(round)}-temperature-*.safetensors")
         found = {float(match[1]) for path in paths if (match := TEMPERATURE.search(path.name))}
         at = {temperature: self.controller_at(round, temperature) for temperature in sorted(found)}
         return {temperature: path for temperature, path in at.items() if path.exists()}
 
-    def temperature_score(self, round: int, temperature: float) -> Path:
+    def temperature_score(self, round: int, temperature: float, seed: int = 0) -> Path:
         """What such a C earns in its dream and in the actual game; written when it is complete."""
-        return self.path / "evaluation" / f"{_at(round, temperature)}.json"
+        return self.path / "evaluation" / f"{_at(round, temperature, seed)}.json"
+
+    @property
+    def sweep(self) -> Path:
+        """The scores of the Cs of all temperatures and seeds, as a table."""
+        return self.path / "evaluation" / "sweep.json"
 
     def resume(self, path: Path) -> Path:
         """Where the unfinished training of the checkpoint at `path` is kept."""
@@ -162,7 +173,11 @@ def command_for(path: Path) -> str:
         if RunFolder(run).is_released:
             return f"worldmodels release RUN --name {run.name} --out {run.parent}"
         if folder.name in MADE_BY and (match := TEMPERATURE.search(path.name)):
-            return f"worldmodels evolve {run} --temperature {match[1]}"
+            return f"worldmodels evolve {run} --temperature {match[1]}" + (
+                f" --seed {match[2]}" if match[2] else ""
+            )
+        if path == RunFolder(run).sweep:
+            return f"worldmodels sweep {run}"
         if folder.name in MADE_BY:
             return f"worldmodels {MADE_BY[folder.name]} {run}"
     return "worldmodels train"
@@ -174,7 +189,9 @@ def _round(round: int) -> str:
     return f"round-{round:02d}"
 
 
-def _at(round: int, temperature: float) -> str:
+def _at(round: int, temperature: float, seed: int) -> str:
     if float(f"{temperature:.2f}") != temperature:
         raise ValueError(f"temperature must be a multiple of 0.01, got {temperature}")
-    return f"{_round(round)}-temperature-{temperature:.2f}"
+    if seed < 0:
+        raise ValueError(f"seed must be >= 0, got {seed}")
+    return f"{_round(round)}-temperature-{temperature:.2f}" + (f"-seed-{seed}" if seed else "")

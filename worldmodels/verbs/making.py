@@ -24,7 +24,7 @@ def train(arguments: Sequence[str]) -> None:
     from worldmodels.pipeline.train import begin
     from worldmodels.pipeline.train import train as train_run
 
-    game, rest = positional(arguments, "GAME (car-racing or toy)")
+    game, rest = positional(arguments, "GAME (car-racing, take-cover or toy)")
     name = value_of(rest, "--preset") or "demo"
     default = experiments.preset(game, name) if game else experiments.car_racing_demo()
 
@@ -104,6 +104,14 @@ def evolve(arguments: Sequence[str]) -> None:
                 help_behavior_hint="(default: 8)",
             ),
         ] = None,
+        seed: Annotated[
+            int | None,
+            tyro.conf.arg(
+                metavar="N",
+                help="of the evolution of that other C: another seed, another C",
+                help_behavior_hint="(default: 0)",
+            ),
+        ] = None,
         device: Device = "auto",
     ) -> None:
         from worldmodels.pipeline.temperature import evolve_at, sentence
@@ -111,10 +119,11 @@ def evolve(arguments: Sequence[str]) -> None:
         from worldmodels.pipeline.work import open_run
 
         if temperature is not None:
-            print(sentence(evolve_at(open_run(run_folder(run), device), temperature, generations, episodes)))
-        elif generations is not None or episodes is not None:
+            work = open_run(run_folder(run), device)
+            print(sentence(evolve_at(work, temperature, generations, episodes, seed or 0)))
+        elif (generations, episodes, seed) != (None, None, None):
             raise UserError(
-                "--generations and --episodes are those of another C; add --temperature T, or leave them out"
+                "--generations, --episodes and --seed are those of another C; add --temperature T, or leave them out"
             )
         else:
             run_stage(open_run(run_folder(run), device), "evolve")

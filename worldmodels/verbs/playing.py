@@ -10,7 +10,7 @@ from worldmodels.verbs.arguments import Device, Run, parse
 
 
 def play(arguments: Sequence[str]) -> None:
-    """Play inside the dream, in a browser: with keys, a gamepad or a finger, or let C drive. Ctrl-C ends it.
+    """Play inside the dream, in a browser: with keys, a gamepad or a finger, or let C play. Ctrl-C ends it.
 
     The page is served to this machine only. It also works through a forwarded port.
 

@@ -48,7 +48,7 @@ def evaluate(arguments: Sequence[str]) -> None:
 
 
 def dream(arguments: Sequence[str]) -> None:
-    """Film C driving inside its dream.
+    """Film C acting inside its dream.
 
     Examples:
       worldmodels dream runs/demo --steps 200 --out dream.mp4

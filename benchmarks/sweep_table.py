@@ -1,0 +1,71 @@
+"""Print a run's sweep over temperatures as a markdown table.
+
+.venv/bin/worldmodels sweep runs/demo --seeds 3
+.venv/bin/python benchmarks/sweep_table.py runs/demo
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from worldmodels.report.published import TABLES
+
+
+def score(result: dict[str, Any]) -> str:
+    """`868 ± 51 (511)`: mean, standard error, standard deviation of single episodes."""
+    return f"{result['mean']:.0f} ± {result['standard_error']:.0f} ({result['std']:.0f})"
+
+
+def published(game: str, temperature: float | None) -> list[str]:
+    """Dream and actual score of the paper at a temperature, mean ± standard deviation; empty where it has none."""
+    for row in TABLES.get(game, ()):
+        if row.temperature == temperature and (row.dream or temperature is None):
+            pairs = [row.dream, row.actual]
+            return [f"{pair[0]:.0f} ± {pair[1]:.0f}" if pair else "" for pair in pairs]
+    return ["", ""]
+
+
+def markdown(sweep: dict[str, Any]) -> str:
+    """The table of evaluation/sweep.json, with the paper's columns where the game is the paper's."""
+    game = sweep["game"]
+    header = ["τ", "dream", "actual", "evolutions"]
+    rows = [
+        [f"{row['temperature']:.2f}", score(row["dream"]), score(row["actual"]), str(row["seeds"])]
+        for row in sweep["table"]
+    ]
+    temperatures: list[float | None] = [row["temperature"] for row in sweep["table"]]
+    if sweep["random"]:
+        rows.append(["random policy", "", score(sweep["random"]), ""])
+        temperatures.append(None)
+    if game in TABLES:
+        header += ["paper: dream", "paper: actual"]
+        rows = [row + published(game, tau) for row, tau in zip(rows, temperatures, strict=True)]
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def notes(sweep: dict[str, Any]) -> str:
+    """What ± and the brackets are."""
+    over = " and ".join(sorted({row["actual"]["error_over"] for row in sweep["table"]}))
+    return (
+        f"Mean ± standard error over {over} (standard deviation of single episodes, pooled within each C; the "
+        f"paper's ± is one too). {sweep['generations']} generations; {sweep['dreams']} dreams and "
+        f"{sweep['episodes']} actual episodes for each C, the same for all."
+    )
+
+
+def main() -> None:
+    """Print the table and its notes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, metavar="RUN")
+    sweep = json.loads((parser.parse_args().run / "evaluation" / "sweep.json").read_text())
+    print(f"{markdown(sweep)}\n\n{notes(sweep)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""The table over temperatures: what Cs of several evolution seeds earn, pooled for each temperature."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Cell = Mapping[str, Any]  # one C: "temperature", "evolution_seed", and the scores "dream" and "actual"
+
+
+def pooled(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """One row for each temperature, the lowest first: "temperature", "seeds", and "dream" and "actual" pooled."""
+    rows = []
+    for temperature in sorted({cell["temperature"] for cell in cells}):
+        here = [cell for cell in cells if cell["temperature"] == temperature]
+        scores = {world: pool([cell[world] for cell in here]) for world in ("dream", "actual")}
+        rows.append({"temperature": temperature, "seeds": len(here), **scores})
+    return rows
+
+
+def pool(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Scores of one world, one for each evolution seed, as one.
+
+    Returns:
+        mean: of the seeds' means. standard_error: of that mean, over the seeds where there are two or more, else over
+        the episodes of the only one; `error_over` says which, "seeds" or "episodes". std: of single episodes around
+        the mean of their own C, which is what the paper's ± is: sqrt(sum (n - 1) s^2 / sum (n - 1)). episodes: all.
+    """
+    means = np.array([score["mean"] for score in scores])
+    free = np.array([score["episodes"] - 1 for score in scores])
+    variance = float((free * np.square([score["std"] for score in scores])).sum() / max(1, free.sum()))
+    many = len(scores) > 1
+    return {
+        "mean": float(means.mean()),
+        "standard_error": float(means.std(ddof=1)) / math.sqrt(len(means))
+        if many
+        else scores[0]["standard_error"],
+        "error_over": "seeds" if many else "episodes",
+        "std": math.sqrt(variance),
+        "episodes": int(sum(score["episodes"] for score in scores)),
+    }
