@@ -41,20 +41,23 @@ def _one_thread(one_thread: Callable[[], AbstractContextManager[None]]) -> Itera
         yield
 
 
-def vivid_vision() -> VAE:
+def vivid_vision(latent: int = LATENT) -> VAE:
     """An untrained V whose pictures use the whole range of brightness."""
     torch.manual_seed(0)
-    vision = VAE(VAEConfig(latent_size=LATENT)).requires_grad_(False).eval()
+    vision = VAE(VAEConfig(latent_size=latent)).requires_grad_(False).eval()
     for name, weight in vision.decoder.named_parameters():
         if name.endswith("weight"):
             weight *= 3
     return vision
 
 
-def lively_memory() -> MDNRNN:
+CAR_MEMORY = MDNRNNConfig(LATENT, 3, HIDDEN, predicts_reward=True, predicts_end=True, reward_scale=4.0)
+DOOM_MEMORY = MDNRNNConfig(64, 1, 512, predicts_end=True, restart_flag=True)
+
+
+def lively_memory(config: MDNRNNConfig = CAR_MEMORY) -> MDNRNN:
     """An untrained M whose mixtures differ from tick to tick, and whose dreams hardly ever end."""
     torch.manual_seed(1)
-    config = MDNRNNConfig(LATENT, 3, HIDDEN, predicts_reward=True, predicts_end=True, reward_scale=4.0)
     memory = MDNRNN(config).requires_grad_(False).eval()
     memory.head.weight *= 10
     memory.head.bias[-1] = -9
@@ -103,6 +106,44 @@ def model() -> PlayModel:
 
 
 @pytest.fixture(scope="session")
+def doom() -> PlayModel:
+    """A model of Take Cover: of the paper's shapes, with a restart flag, no reward, and a C without bias."""
+    memory, rng = lively_memory(DOOM_MEMORY), np.random.default_rng(0)
+    episode = LatentEpisode(
+        rng.normal(size=(9, 64)).astype(np.float32),
+        rng.normal(-2, 1, (9, 64)).astype(np.float32),
+        rng.uniform(-1, 1, (8, 1)).astype(np.float32),
+        np.ones(8, np.float32),
+        True,
+    )
+    config = ControllerConfig("zch", 1088, ("symmetric",), bias=False)
+    parameters = torch.randn(1088, generator=torch.Generator().manual_seed(1)) * 0.1
+    return PlayModel(
+        name="take-cover · runs/none",
+        spec=game("take-cover"),
+        action_repeat=1,
+        vision=vivid_vision(64),
+        memory=memory,
+        memory_hash="fedcba9876543210" * 4,
+        starts=gather_starts(memory, [episode] * 80, 80, rng),
+        controllers=(Driver("round-00", "C round-00", 1.15, config, parameters, None, None),),
+        temperature=1.15,
+        examples=np.zeros((2, 64, 64, 3), np.uint8),
+        latent_mean=np.zeros(64, np.float32),
+        latent_std=np.ones(64, np.float32),
+        open_game=None,
+        openings=1.0,
+    )
+
+
+@pytest.fixture(scope="session")
+def doom_graphs(doom: PlayModel) -> tuple[bytes, bytes]:
+    """Those of Take Cover's."""
+    pytest.importorskip("onnxscript")
+    return sites.vision_graph(doom.vision), sites.memory_graph(doom.memory)
+
+
+@pytest.fixture(scope="session")
 def graphs(model: PlayModel) -> tuple[bytes, bytes]:
     """V's and M's, made once: PyTorch's exporter needs seconds for each."""
     pytest.importorskip("onnxscript")
@@ -116,22 +157,33 @@ def quick_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sites, "memory_graph", lambda _: b"M")
 
 
-@pytest.fixture(scope="session")
-def site(model: PlayModel, graphs: tuple[bytes, bytes], tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """The page, with the true onnxruntime-web; skips where npm cannot fetch it."""
+def whole_page(model: PlayModel, graphs: tuple[bytes, bytes], folder: Path) -> Site:
+    """The page of a model in folder/site, with the true onnxruntime-web; skips where npm cannot fetch it."""
     try:
-        put_runtime(tmp_path_factory.mktemp("ort") / "ort", None)
+        put_runtime(folder / "ort", None)
     except UserError as error:
         pytest.skip(str(error))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sites, "vision_graph", lambda _: graphs[0])
         patch.setattr(sites, "memory_graph", lambda _: graphs[1])
-        return write_site(model, tmp_path_factory.mktemp("export") / "site")
+        return write_site(model, folder / "site")
 
 
 @pytest.fixture(scope="session")
-def address(site: Site) -> Iterator[str]:
-    """Where a static host serves the page, below a prefix as many do."""
+def site(model: PlayModel, graphs: tuple[bytes, bytes], tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return whole_page(model, graphs, tmp_path_factory.mktemp("export"))
+
+
+@pytest.fixture(scope="session")
+def doom_site(
+    doom: PlayModel, doom_graphs: tuple[bytes, bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Site:
+    return whole_page(doom, doom_graphs, tmp_path_factory.mktemp("doom"))
+
+
+@contextlib.contextmanager
+def hosted(site: Site) -> Iterator[str]:
+    """Where a static host serves a page, below a prefix as many do."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: Any) -> None:
@@ -150,6 +202,12 @@ def address(site: Site) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}/{site.path.name}/"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def address(site: Site) -> Iterator[str]:
+    with hosted(site) as where:
+        yield where
 
 
 class Page(NamedTuple):
@@ -210,6 +268,13 @@ def visiting(browser: Any, address: str) -> Iterator[Callable[[str], Page]]:
 def open_page(browser: Any, address: str) -> Iterator[Callable[[str], Page]]:
     """open_page("#moment=...")"""
     with visiting(browser, address) as visit:
+        yield visit
+
+
+@pytest.fixture
+def doom_page(browser: Any, doom_site: Site) -> Iterator[Callable[[str], Page]]:
+    """doom_page("#moment=...")"""
+    with hosted(doom_site) as where, visiting(browser, where) as visit:
         yield visit
 
 

@@ -17,7 +17,7 @@ from worldmodels.errors import UserError
 from worldmodels.export.description import describe, exported_starts
 from worldmodels.memory.mdn_rnn import Recurrent
 from worldmodels.play.actions import hundredths, mean_action
-from worldmodels.play.dream import OPENINGS, Dream
+from worldmodels.play.dream import Dream
 from worldmodels.play.moment import NOT_A_MOMENT, moment_code, read_moment
 from worldmodels.worlds import noise
 from worldmodels.worlds.dream import FIRST_LATENT, TICKS, fall_asleep
@@ -62,7 +62,7 @@ def test_dreams_begin_alike(run_javascript, model):
         {"seeds": SEEDS, "count": len(starts), "size": size},
     )
     for seed, (row, first) in zip(SEEDS, found, strict=True):
-        z, memory, _ = fall_asleep(starts, [seed], OPENINGS)
+        z, memory, _ = fall_asleep(starts, [seed], model.openings)
         assert torch.equal(memory.h[0], starts.h[row])
         assert torch.equal(memory.c[0], starts.c[row])
         wanted = noise.normal(noise.fork(noise.keys([seed]), FIRST_LATENT), 0, size)

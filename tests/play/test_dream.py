@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from worldmodels.play import dream as module
 from worldmodels.play.actions import mean_action
-from worldmodels.play.dream import OPENINGS, Dream
+from worldmodels.play.dream import Dream
 from worldmodels.worlds.dream import DreamConfig, DreamWorld
 
 actions = st.integers(-100, 100).map(lambda number: (number,))
@@ -30,7 +30,7 @@ def same(one, other) -> bool:
 @pytest.mark.parametrize("temperature", [100, 37])
 def test_it_is_the_dream_that_c_is_scored_in(models, repeat, temperature):
     model, seed = models(repeat), 7
-    config = DreamConfig(temperature / 100, openings=OPENINGS)
+    config = DreamConfig(temperature / 100, openings=model.openings)
     world = DreamWorld(model.memory, model.starts, config)
     world.reset([seed])
     dream = Dream(model, seed)

@@ -17,13 +17,14 @@ FORMAT = "worldmodels-export-1"
 MOST_STARTS = 64  # of the run's bank: 150 kB, and people do not meet the same one twice in an hour
 
 
-def exported_starts(starts: Starts) -> Starts:
-    """The part of the bank that goes with the page: later moments, evenly spaced; openings where there are no others.
+def exported_starts(starts: Starts, openings: float = 0.0) -> Starts:
+    """The part of the bank that goes with the page: moments of one kind, evenly spaced.
 
-    People's dreams begin at later moments only, see play/dream.py.
+    `openings` is the model's share of dreams that begin where episodes do, 0 or 1. With 0 they are later moments, and
+    openings where there are no others.
     """
-    later = len(starts) > starts.openings
-    first, last = (starts.openings, len(starts)) if later else (0, len(starts))
+    later = openings < 1 and len(starts) > starts.openings
+    first, last = (starts.openings, len(starts)) if later else (0, starts.openings)
     count = min(MOST_STARTS, last - first)
     rows = first + (np.arange(count) * (last - first)) // count
     at = torch.from_numpy(rows).to(starts.mu.device)

@@ -16,13 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from worldmodels.errors import UserError
-from worldmodels.export.erfinv import onnx_erfinv
-from worldmodels.memory.mdn_rnn import MDNRNN, Recurrent, TickWeights, read_heads, tick
+from worldmodels.memory.mdn_rnn import MDNRNN, Recurrent, TickWeights, look_ahead, tick
 from worldmodels.vision.vae import VAE, frames
 
 TICK_INPUTS = ("z", "action", "h", "c", "uniform", "temperature")
 TICK_OUTPUTS = ("next_z", "next_h", "next_c", "reward", "end_logit", "log_pi", "mu", "log_sigma")
-OPSET = 20  # that of `onnx_erfinv`
+OPSET = 20
 HALF_FROM = 1024  # numbers in a weight from which on float16 is worth the two operators
 
 
@@ -57,8 +56,7 @@ class Ticker(nn.Module):
         """One tick."""
         weights = TickWeights(*(self.get_buffer(name) for name in TickWeights._fields))
         after = tick(self.config, weights, z, action, Recurrent(h, c), uniform, temperature)
-        outputs = torch.addmm(weights.head_bias, after.memory.h, weights.head)
-        mixture = read_heads(self.config, outputs).mixture
+        mixture = look_ahead(self.config, weights, after.memory).mixture
         return after.z, after.memory.h, after.memory.c, after.reward, after.end_logit, *mixture
 
 
@@ -71,17 +69,19 @@ def vision_graph(vision: VAE) -> bytes:
 def memory_graph(memory: MDNRNN) -> bytes:
     """M's tick as an ONNX file, with the names of TICK_INPUTS and TICK_OUTPUTS, all float32.
 
-    Raises UserError for an M without reward and end, whose dream a page could not score.
+    Weights that come from half precision, as those of a release do, are kept in it, which changes nothing.
+
+    Raises UserError for an M without an end, whose dream would never be over.
     """
     config = memory.config
-    if not (config.predicts_reward and config.predicts_end):
+    if not config.predicts_end:
         raise UserError(
-            "this run's M predicts no reward or no end, so its dream cannot be played; "
-            "train one with --mdn-rnn.predicts-reward and --mdn-rnn.predicts-end"
+            "this run's M predicts no end, so its dream cannot be played; train one with --mdn-rnn.predicts-end"
         )
     z, h = torch.zeros(1, config.latent_size), torch.zeros(1, config.hidden_size)
     example = (z, torch.zeros(1, config.action_size), h, h.clone(), z + 0.5, torch.ones(1, 1))
-    return _traced(Ticker(memory), example, list(TICK_INPUTS), list(TICK_OUTPUTS)).SerializeToString()
+    traced = _traced(Ticker(memory), example, list(TICK_INPUTS), list(TICK_OUTPUTS))
+    return _half(traced, only_exact=True).SerializeToString()
 
 
 def _traced(module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str]) -> Any:
@@ -96,7 +96,6 @@ def _traced(module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], o
             opset_version=OPSET,
             input_names=inputs,
             output_names=outputs,
-            custom_translation_table={torch.ops.aten.erfinv.default: onnx_erfinv},
         )
     assert program is not None, "asked for with dynamo=True"
     model = program.model_proto
@@ -107,8 +106,8 @@ def _traced(module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], o
     return model
 
 
-def _half(model: Any) -> Any:
-    """Keep the large weights of a graph as float16, each followed by a Cast to float32.
+def _half(model: Any, only_exact: bool = False) -> Any:
+    """Keep the large weights of a graph as float16, each followed by a Cast to float32; or those that it says exactly.
 
     The runtime folds the casts when it loads the file, so they cost nothing later.
     """
@@ -118,10 +117,11 @@ def _half(model: Any) -> Any:
     large = [weight for weight in large if weight.data_type == TensorProto.FLOAT]
     casts = []
     for weight in large:
-        name = weight.name
-        weight.CopyFrom(
-            numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), f"{name}.half")
-        )
+        name, numbers = weight.name, numpy_helper.to_array(weight)
+        halved = numbers.astype(np.float16)
+        if only_exact and not np.array_equal(halved.astype(np.float32), numbers):
+            continue
+        weight.CopyFrom(numpy_helper.from_array(halved, f"{name}.half"))
         casts.append(helper.make_node("Cast", [weight.name], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]

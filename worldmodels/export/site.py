@@ -114,7 +114,7 @@ def check_out(out: Path) -> None:
 def _write_model(model: PlayModel, site: Path) -> None:
     folder = site / "model"
     folder.mkdir()
-    starts = exported_starts(model.starts)
+    starts = exported_starts(model.starts, model.openings)
     (folder / "vision.onnx").write_bytes(vision_graph(model.vision))
     (folder / "memory.onnx").write_bytes(memory_graph(model.memory))
     (folder / "starts.bin").write_bytes(starts_file(starts))

@@ -108,7 +108,7 @@ def report_run(work: Work, round: int) -> Done:
 
 
 def draw(work: Work, parts: Parts) -> None:
-    """The media of the report: what V sees, what M dreams, how C drives."""
+    """The media of the report: what V sees, what M dreams, how C acts."""
     experiment, spec = work.experiment, work.spec
     fps = spec.steps_per_second / experiment.action_repeat
     with work.pool() as pool:

@@ -1,4 +1,4 @@
-"""Pictures and videos for the report: how V sees, what M dreams, how C drives."""
+"""Pictures and videos for the report: how V sees, what M dreams, how C acts."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from worldmodels.worlds.starts import Starts
 
 WARM_UP = 1.5  # seconds that M watches before it dreams on alone; CarRacing zooms in during the first
 FILM, STRIP, MOMENTS = 14.0, 6.0, 10  # seconds shown as a film; as a strip of so many moments
+DRIVE = 30.0  # seconds of the actual game at most: Take Cover's minute would not fit into the report
 FILM_SCALE, PICTURE_SCALE = 4, 3  # pixels a side that one pixel of a 64x64 frame becomes
 
 
@@ -54,15 +55,14 @@ def make_media(
     Args:
         episodes: of the actual game, at least one; the first is the one that is compared with its dream, all
             are looked at through V, and C's dream begins where one of them begins.
-        controller: C's settings and parameters (n,). None, or an M without reward and end, leaves out
-            dream.mp4.
+        controller: C's settings and parameters (n,). None, or an M without an end, leaves out dream.mp4.
         temperature: of C's dream. The comparison is dreamt at 1, as M learned it.
         steps_per_second: of the game; with the episodes' action_repeat it gives the videos their true speed.
     """
     fps = steps_per_second / episodes[0].action_repeat
     written = draw_sight(run, vision, episodes, seed, device)
     written += draw_comparison(run, compare(vision, memory, episodes[0], seed, device, fps), fps)
-    if controller is not None and memory.config.predicts_reward and memory.config.predicts_end:
+    if controller is not None and memory.config.predicts_end:
         config, parameters = controller
         dream = DreamConfig(temperature=temperature, horizon=max(1, round(FILM * fps)), openings=1.0)
         path = run.media("dream.mp4")
@@ -166,7 +166,7 @@ def film_dream(
     seed: int,
     fps: float,
 ) -> Path:
-    """C drives in its dream, from one of the starts, until the dream ends."""
+    """C acts in its dream, from one of the starts, until the dream ends."""
     world = DreamWorld(memory, starts, dream, controller.features)
     features = world.reset([stream(seed, "media", "dream")])
     latents, earned, points = [world.z], ["dream, 0 points"], 0.0
@@ -184,7 +184,11 @@ def film_dream(
 
 
 def film_drive(run: RunFolder, seen: np.ndarray, score: float, fps: float) -> Path:
-    """drive.mp4: an episode of the actual game, frames (T, H, W, 3) uint8 at `fps`, with its score on it."""
+    """drive.mp4: an episode of the actual game, frames (T, H, W, 3) uint8 at `fps`, with its score on it.
+
+    Of an episode longer than DRIVE it is the end.
+    """
+    seen = seen[-max(1, round(DRIVE * fps)) :]
     factor = max(1, 640 // seen.shape[2])
     pane = Pane(f"the actual game, {score:.0f} points in this episode", seen)
     write_video(run.media("drive.mp4"), side_by_side([pane], factor), fps)

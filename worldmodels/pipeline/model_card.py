@@ -8,7 +8,8 @@ from typing import Any
 from worldmodels.pipeline.work import Parts
 from worldmodels.report.data import RunData, Scores, read_run, scores
 from worldmodels.report.lenient import mapping
-from worldmodels.report.wording import count, duration, points
+from worldmodels.report.page import ANY_GAME, GAMES
+from worldmodels.report.wording import count, duration, points, selected
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.files import read_json
 from worldmodels.runs.folder import RunFolder
@@ -16,7 +17,7 @@ from worldmodels.runs.folder import RunFolder
 CARD = """\
 # {name}
 
-V, M and C of a world model (Ha & Schmidhuber, 2018) of the game {game}: V sees, M dreams, C drives.
+V, M and C of a world model (Ha & Schmidhuber, 2018) of the game {game}: V sees, M dreams, C acts.
 
 ![Frames of the actual game](examples.png)
 
@@ -33,16 +34,16 @@ The path of this folder does in the place of `pretrained:{name}`.
 |---|---|---|---|---|
 {scores}
 
-Whole episodes on seeds that nothing else has seen; a dream pays what M predicts, and a tick of it is {repeat} steps of
-the game. The scores were measured by the run, in single precision. V and M were rounded to half precision afterwards,
-for this folder; C was not.
+Whole episodes on seeds that nothing else has seen. Scores are {unit}; {pay}, and a
+tick of it is {repeat} of the game. The scores were measured by the run, in single precision. V and M were rounded to
+half precision afterwards, for this folder; C was not.
 
 ## How it was made
 
 - Command: `{command}`
 - Seed {seed}; preset `{preset}`; the C of round {round} was chosen among {rounds} rounds.
 - Data: {frames} of the actual game, played by a random policy and then by the run's own C{backend}.
-  No demonstrations, no other data.
+  No demonstrations, no other data.{selected}
 - Time: {time} for the whole run, on {machine}.
 - Versions: {versions}. Commit {commit}.
 
@@ -74,7 +75,9 @@ def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
         name=name,
         game=data.game,
         scores="\n".join(_score_rows(data, made, parts.round)),
-        repeat=settings.get("action_repeat"),
+        unit=GAMES.get(data.game or "", ANY_GAME).unit,
+        pay=f"a dream pays {'what M predicts' if parts.memory.config.predicts_reward else '1 for each tick'}",
+        repeat="1 step" if settings.get("action_repeat") == 1 else f"{settings.get('action_repeat')} steps",
         command=mapping(read_json(made.experiment)).get("command"),
         seed=settings.get("seed"),
         preset=settings.get("preset"),
@@ -82,6 +85,7 @@ def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
         rounds=mapping(settings.get("rounds")).get("count"),
         frames=f"{count(steps)} frames" if steps else "frames",
         backend=f" (backend {backend})" if backend else "",
+        selected="".join(f"\n- {sentence}" for sentence in selected([chosen] if chosen else [])),
         time=duration(sum(stage.seconds or 0 for stage in data.stages) if data.stages else None),
         machine=_machine(mapping(data.experiment.get("machine"))),
         versions=", ".join(f"{k} {v}" for k, v in mapping(data.experiment.get("versions")).items()),

@@ -32,8 +32,8 @@ def play_model(run: RunFolder, device: str = "auto") -> PlayModel:
     """
     work = open_run(run, device)
     parts = work.best()
-    if not (parts.memory.config.predicts_reward and parts.memory.config.predicts_end):
-        raise UserError(f"the M of {run.path} predicts no reward and no end: its dream cannot be played")
+    if not parts.memory.config.predicts_end:
+        raise UserError(f"the M of {run.path} predicts no end: its dream cannot be played")
     starts, mean, std, examples = _seen(work, parts)
     spec = work.spec
     return PlayModel(
@@ -50,6 +50,8 @@ def play_model(run: RunFolder, device: str = "auto") -> PlayModel:
         latent_mean=mean,
         latent_std=std,
         open_game=partial(open_pool, spec, "gymnasium" if spec.gym_id else "auto", 1, workers=1),
+        # People begin where all of C's dreams do; else on the way, past what CarRacing shows while it zooms in.
+        openings=1.0 if work.experiment.dream.openings == 1 else 0.0,
     )
 
 
@@ -123,7 +125,10 @@ def _driver(
     dream: dict[str, Any],
     actual: dict[str, Any],
 ) -> Driver:
-    if "mean" in dream and "per_1000_steps" not in dream and "ticks" in dream:
+    if not work.experiment.mdn_rnn.predicts_reward:
+        # Such a dream pays for staying alive: in 1000 steps nobody can earn more than a point a tick.
+        dream = {name: value for name, value in dream.items() if name != "per_1000_steps"}
+    elif "mean" in dream and "per_1000_steps" not in dream and "ticks" in dream:
         steps = dream["ticks"] * work.experiment.action_repeat
         dream = dream | {"per_1000_steps": 1000 * dream["mean"] / steps}
     return Driver(name, label, temperature, config, parameters, _score(dream), _score(actual))

@@ -44,6 +44,7 @@ class ActualGame:
             0.0,
             False,
         )  # reward: of the tick under way or just finished
+        self.died = False  # ended by the game itself, and not because the episode is as long as it may be
         self.memory = self._model.memory.initial(1)
         self.z = self.mu  # (1, Z), what was seen when the tick began
 
@@ -70,7 +71,8 @@ class ActualGame:
         self.frame, self._mu = turn.frames[0], None
         self.reward = float(turn.rewards[0]) + (self.reward if self.steps else 0.0)
         self.score += float(turn.rewards[0])
-        self.ended = bool(turn.terminated[0] or turn.truncated[0])
+        self.died = bool(turn.terminated[0])
+        self.ended = self.died or bool(turn.truncated[0])
         self.played, self.steps = self.played + 1, self.steps + 1
         if self.steps == self._model.action_repeat or self.ended:
             self._follow(action)

@@ -79,7 +79,12 @@ class CheatingScreen:
                 "score": round(dream.state.score, 3),
                 "ended": self._dream_ended,
             },
-            "actual": {"reward": round(game.reward, 4), "score": round(game.score, 3), "ended": game.ended},
+            "actual": {
+                "reward": round(game.reward, 4),
+                "score": round(game.score, 3),
+                "ended": game.ended,
+                "died": game.died,
+            },
             "paused": self.paused,
             "seed": self._seed,
         }

@@ -81,7 +81,12 @@ class CompareScreen:
             "step": game.played,
             "tick": game.tick,
             "branched": self._branched,
-            "actual": {"reward": round(game.reward, 4), "score": round(game.score, 3), "ended": game.ended},
+            "actual": {
+                "reward": round(game.reward, 4),
+                "score": round(game.score, 3),
+                "ended": game.ended,
+                "died": game.died,
+            },
             "dream": None,
             "divergence": None,
             **self.wheel.header,

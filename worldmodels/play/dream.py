@@ -15,16 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worldmodels.memory.mdn_rnn import Recurrent, read_heads, tick
+from worldmodels.memory.mdn_rnn import Recurrent, look_ahead, tick
 from worldmodels.memory.mixture import Mixture
 from worldmodels.play.actions import Action, mean_action, units
 from worldmodels.play.model import PlayModel
 from worldmodels.worlds import noise
 from worldmodels.worlds.dream import TICKS, fall_asleep
 
-OPENINGS = (
-    0.0  # share of the dreams that begin where episodes do: people are put on the road, past CarRacing's zoom
-)
 LONGEST = 36_000  # ticks: 48 minutes at 12.5 a second; a dream is over then
 SNAPSHOT_EVERY = 50  # ticks: the way back costs so many at most
 
@@ -51,7 +48,7 @@ class Dream:
     def __init__(self, model: PlayModel, seed: int, begin: tuple[Tensor, Recurrent] | None = None) -> None:
         self.model, self.seed = model, seed
         if begin is None:
-            z, memory, self._keys = fall_asleep(model.starts, [seed], OPENINGS)
+            z, memory, self._keys = fall_asleep(model.starts, [seed], model.openings)
         else:
             (z, memory), keys = begin, noise.keys([seed], model.device)
             self._keys = noise.fork(keys, TICKS)
@@ -116,7 +113,6 @@ class Dream:
         after = tick(
             model.memory.config, model.weights, now.z, done, now.memory, self._uniform, temperature / 100
         )
-        assert after.reward is not None, "PlayModel has checked"
         assert after.end_logit is not None, "PlayModel has checked"
         reward, end_logit = float(after.reward), float(after.end_logit)
         # The end is a cut-off and not a draw, as in every dream here.
@@ -130,8 +126,8 @@ class Dream:
     def mixture(self, state: State) -> Mixture:
         """What M predicted for the latent of `state`, which a tick led to: fields (Z, K)."""
         model = self.model
-        outputs = torch.addmm(model.weights.head_bias, state.memory.h, model.weights.head)
-        return Mixture(*(part[0] for part in read_heads(model.memory.config, outputs).mixture))
+        prediction = look_ahead(model.memory.config, model.weights, state.memory)
+        return Mixture(*(part[0] for part in prediction.mixture))
 
     def rewind(self, ticks: int) -> None:
         """Go back that many finished ticks, or to the beginning: as if they had never been."""

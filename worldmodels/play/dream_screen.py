@@ -1,4 +1,4 @@
-"""The dream screen: M's world, painted by V, with a person or C at the wheel."""
+"""The dream screen: M's world, painted by V, played by a person or by C."""
 
 from __future__ import annotations
 

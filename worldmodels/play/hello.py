@@ -9,6 +9,7 @@ from worldmodels.play.frame import rounded
 from worldmodels.play.keys import for_client
 from worldmodels.play.model import PlayModel
 from worldmodels.play.wheel import Wheel
+from worldmodels.play.words import words
 
 VERSION = 1  # of the protocol
 
@@ -27,6 +28,8 @@ def hello(model: PlayModel, token: str, wheel: Wheel) -> dict[str, Any]:
         "action_repeat": model.action_repeat,
         "latent_size": model.latent_size,
         **for_client(model.spec),
+        "words": words(model.spec),
+        "pays": model.memory.config.predicts_reward,  # else a dream pays a point a tick
         "controllers": [
             {
                 "name": driver.name,

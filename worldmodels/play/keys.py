@@ -37,6 +37,11 @@ CONTROLS = {
             Key("ArrowDown", "brake", 2, 0.8),
         ),
     ),
+    "take-cover": Controls(
+        ("step",),
+        (Key("ArrowLeft", "step left", 0, -1.0), Key("ArrowRight", "step right", 0, 1.0)),
+        rise=70.0,  # the game knows thirds: past the first within half a step
+    ),
     "toy": Controls(
         ("paddle",),
         (Key("ArrowLeft", "paddle left", 0, -1.0), Key("ArrowRight", "paddle right", 0, 1.0)),

@@ -46,7 +46,7 @@ class PlayModel:
     spec: GameSpec
     action_repeat: int  # steps of the game in a tick, for which an action is held
     vision: VAE
-    memory: MDNRNN  # with heads for the reward and the end
+    memory: MDNRNN  # with a head for the end
     memory_hash: str  # sha256 of M's checkpoint
     starts: Starts
     controllers: tuple[Driver, ...]  # at least one; the run's chosen one first
@@ -57,13 +57,14 @@ class PlayModel:
     open_game: (
         Callable[[], EpisodePool] | None
     )  # one actual game, an action a step; None: it cannot be played
+    openings: float = 0.0  # share of the dreams that begin where episodes do, the others at later moments
 
     def __post_init__(self) -> None:
         config = self.memory.config
         if not self.controllers:
             raise ValueError("a model to play needs at least one controller")
-        if not (config.predicts_reward and config.predicts_end):
-            raise ValueError("a dream needs an M that predicts the reward and the end")
+        if not config.predicts_end:
+            raise ValueError("a dream needs an M that predicts the end")
         if config.action_size != self.spec.action_size:
             raise ValueError(
                 f"M takes {config.action_size} actions, {self.spec.name} {self.spec.action_size}"

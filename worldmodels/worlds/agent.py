@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -46,25 +48,22 @@ class Agent:
         self._actions = torch.zeros(num_envs, self.config.action_size, device=self.device)
 
     @torch.no_grad()
-    def act(self, frames: np.ndarray, begun: np.ndarray | None = None) -> np.ndarray:
+    def act(
+        self, frames: np.ndarray | Mapping[str, np.ndarray], begun: np.ndarray | None = None
+    ) -> np.ndarray:
         """Actions for the game's own frames.
 
         Args:
-            frames: (N, H, W, 3) uint8, as the environment gives them.
+            frames: (N, H, W, 3) uint8, as the environment gives them; or its whole observation, where that is a
+                dictionary with the frames in it.
             begun: (N,) bool, games whose frame is the first of a new episode (a vector environment that starts anew by
                 itself); their memory is emptied. After `reset` all games are taken to begin.
         Returns:
-            (N, A) float32, what the environment's action space takes.
+            What the environment's action space takes: (N, A) float32, or (N,) int64 where its actions are numbered.
         Raises:
             ValueError: for frames of another shape, number or dtype.
         """
-        frames = np.asarray(frames)
-        shape = self.spec.frame_shape
-        if frames.shape[1:] != shape or frames.dtype != np.uint8:
-            raise ValueError(
-                f"frames must be (N, {', '.join(map(str, shape))}) uint8, got {frames.shape} {frames.dtype}"
-                + ("; for one game pass frame[None]" if frames.shape == shape else "")
-            )
+        frames = self._frames(frames)
         if len(frames) != len(self._steps):
             raise ValueError(
                 f"{len(frames)} frames for {len(self._steps)} games: call reset(num_envs={len(frames)})"
@@ -87,4 +86,23 @@ class Agent:
             self._z[rows], self._actions[rows] = z, chosen[0]
             self._memory.h[rows], self._memory.c[rows] = memory
         self._steps += 1
-        return self._actions.cpu().numpy().copy()
+        return self.spec.game_actions(self._actions.cpu().numpy().copy())
+
+    def _frames(self, given: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
+        """The frames (N, H, W, 3) uint8 of what `act` was given."""
+        key, shape, one = self.spec.frame_key, self.spec.frame_shape, "frame[None]"
+        if isinstance(given, Mapping):
+            if key is None or key not in given:
+                raise ValueError(
+                    f"observations of {self.spec.name} must have "
+                    + (f"{key!r} in them" if key else "no keys: they are the frames")
+                    + f", got {sorted(given)}"
+                )
+            given, one = given[key], f'observation["{key}"][None]'
+        frames = np.asarray(given)
+        if frames.shape[1:] != shape or frames.dtype != np.uint8:
+            raise ValueError(
+                f"frames must be (N, {', '.join(map(str, shape))}) uint8, got {frames.shape} {frames.dtype}"
+                + (f"; for one game pass {one}" if frames.shape == shape else "")
+            )
+        return frames

@@ -1,9 +1,10 @@
 """The dream as Gymnasium knows environments: a vector of dreams, and a single one.
 
-Action space: what the game takes; for CarRacing 3 numbers: steering, gas, brake.
+Action space: what C gives and M is told, in the game's units; for CarRacing 3 numbers: steering, gas, brake. For Take
+    Cover 1 number in [-1, 1], where the game itself takes one of three actions (`GameSpec.thirds`): M knows the number.
 Observation space: "features", what C sees, z and M's memory (F,) float32; or "frames", the same moment painted by V
     (64, 64, 3) uint8.
-Rewards: what M predicts the action to earn, in the game's units.
+Rewards: what M predicts the action to earn, in the game's units; 1 a tick where M predicts none, as in Take Cover.
 Starting state: a real moment that V and M have seen, drawn by the seed.
 Episode end: terminated when M holds the end for likelier than not; truncated after `horizon` ticks.
 

@@ -14,6 +14,7 @@ import { codeInAddress } from "./moments.js";
 import { noticeFingers } from "./pads.js";
 import { Steering } from "./steering.js";
 import { Tabs } from "./tabs.js";
+import { sayInTheGamesWords } from "./words.js";
 
 const SCREENS = { dream: DreamScreen, compare: CompareScreen, latents: LatentsScreen, cheating: CheatingScreen };
 
@@ -52,6 +53,7 @@ class App {
   #build(hello) {
     setText(byId("model"), hello.model);
     document.title = `Inside the dream · ${hello.model}`;
+    sayInTheGamesWords(hello);
     this.steering = new Steering(hello, this.send);
     const context = { hello, send: this.send, steering: this.steering };
     for (const name of hello.screens) if (SCREENS[name]) this.#screens.set(name, new SCREENS[name](context));

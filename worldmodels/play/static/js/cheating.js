@@ -3,6 +3,7 @@
 import { announce, byId, options, setText, show, showPaused } from "./elements.js";
 import { Painter } from "./painter.js";
 import { driverWords, number, signed } from "./wording.js";
+import { gameOver } from "./words.js";
 
 const WORDS_EVERY = 100; // ms between changes of numbers
 
@@ -71,23 +72,26 @@ export class CheatingScreen {
     show(byId("cheating-waking"), false);
     show(byId("cheating-paused"), header.paused);
     showPaused(byId("cheating-pause"), header.paused);
-    const scores = `In its dream ${number(header.dream.score, 1)}, in the actual game ${number(header.actual.score, 1)}.`;
+    const { digits } = this.hello.words;
+    const scores = `In its dream ${number(header.dream.score, digits)}, in the actual game ${number(header.actual.score, digits)}.`;
     if (over) announce(`Both are over. ${scores}`);
     else if (before && header.paused !== before.paused) announce(header.paused ? `Paused. ${scores}` : "Going on.");
   }
 
   #tell({ dream, actual }) {
-    setText(byId("cheating-dream"), number(dream.score, 1));
-    setText(byId("cheating-actual"), number(actual.score, 1));
+    const { words } = this.hello;
+    setText(byId("cheating-dream"), number(dream.score, words.digits));
+    setText(byId("cheating-actual"), number(actual.score, words.digits));
     const gap = dream.score - actual.score;
-    setText(byId("cheating-gap"), signed(gap, 1));
+    setText(byId("cheating-gap"), signed(gap, words.digits));
     setText(byId("cheating-gap-words"), gap > 0 ? "more in the dream than it is worth" : "the dream does not flatter it");
     show(byId("cheating-dream-ended"), dream.ended);
     show(byId("cheating-actual-ended"), actual.ended);
+    if (actual.ended) setText(byId("cheating-actual-ended"), gameOver(words, actual));
   }
 
   #measure() {
     const controller = this.hello.controllers.find(({ name }) => name === this.select.value);
-    setText(byId("cheating-measured"), driverWords(controller));
+    setText(byId("cheating-measured"), driverWords(controller, this.hello.words));
   }
 }

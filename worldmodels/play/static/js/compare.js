@@ -7,6 +7,7 @@ import { Keycaps } from "./keycaps.js";
 import { buildPads } from "./pads.js";
 import { Painter } from "./painter.js";
 import { number, signed } from "./wording.js";
+import { gameOver } from "./words.js";
 
 const WORDS_EVERY = 100; // ms between changes of numbers
 
@@ -95,18 +96,23 @@ export class CompareScreen {
   #turn(header, before) {
     show(byId("compare-paused"), header.paused && !header.actual.ended);
     showPaused(byId("compare-pause"), header.paused);
+    const { words } = this.hello;
+    const over = gameOver(words, header.actual);
     show(byId("actual-ended"), header.actual.ended);
-    const scores = `Actual score ${number(header.actual.score, 1)}` + (header.dream ? `, dream ${number(header.dream.score, 1)}.` : ".");
-    if (header.actual.ended) announce(`The game is over. ${scores} Press R to begin again.`);
+    setText(byId("actual-ended"), over);
+    const dreamt = header.dream ? `, in the dream ${number(header.dream.score, words.digits)}.` : ".";
+    const scores = `${words.score} in the game ${number(header.actual.score, words.digits)}${dreamt}`;
+    if (header.actual.ended) announce(`${over}. ${scores} Press R to begin again.`);
     else if (before) announce(header.paused ? `Paused. ${scores}` : "Going on.");
   }
 
   #tell(header) {
-    setText(byId("actual-score"), number(header.actual.score, 1));
+    const { digits } = this.hello.words;
+    setText(byId("actual-score"), number(header.actual.score, digits));
     // The dream earns from the branch on only: so the game's share since then is told beside its sum.
-    setText(byId("dream-score"), header.dream ? signed(header.dream.score, 1) : "");
+    setText(byId("dream-score"), header.dream ? signed(header.dream.score, digits) : "");
     setText(byId("dream-since"), header.dream ? "since it left" : "");
-    setText(byId("actual-since"), header.dream ? `${signed(header.actual.score - this.#scoreAtBranch, 1)} since then` : "");
+    setText(byId("actual-since"), header.dream ? `${signed(header.actual.score - this.#scoreAtBranch, digits)} since then` : "");
     show(byId("dream-ended"), Boolean(header.dream?.ended));
     const apart = header.divergence;
     setText(byId("apart"), apart ? `latent ${number(apart.latent, 2)} · pixels ${number(apart.pixels, 1)}` : "");

@@ -153,15 +153,16 @@ export class DreamScreen {
     show(byId("ended"), header.ended);
     show(byId("paused"), header.paused && !header.ended);
     showPaused(byId("pause"), header.paused);
-    setText(byId("ended-score"), points(header.score));
-    const score = `Score ${points(header.score)}`;
-    if (header.ended && !before?.ended) announce(`The dream is over. ${score}. Press R to dream again.`);
+    const { words } = this.hello;
+    setText(byId("ended-score"), [points(header.score, words.digits), words.unit].filter(Boolean).join(" "));
+    const score = `${words.score} ${points(header.score, words.digits)}`;
+    if (header.ended && !before?.ended) announce(`${words.dream_over}. ${score}. Press R to dream again.`);
     else if (header.paused !== before?.paused && before) announce(header.paused ? `Paused. ${score}.` : "The dream goes on.");
   }
 
   #tell(header) {
-    const { steps_per_second: rate, keys } = this.hello;
-    setText(byId("score"), points(header.score));
+    const { steps_per_second: rate, keys, words } = this.hello;
+    setText(byId("score"), points(header.score, words.digits));
     setText(byId("reward"), signed(header.reward, 2));
     const end = Math.round(header.end * 100);
     setText(byId("end"), `${end} %`);
@@ -174,9 +175,8 @@ export class DreamScreen {
     if (header.mixture) this.mixture.draw(header.mixture, header.temperature);
     const hint = !this.#steered && header.who === "you" && !header.paused && !header.ended;
     if (hint) {
-      const first = keys.find(({ key }) => key === "ArrowUp") ?? keys[0];
       const fingers = document.documentElement.classList.contains("touched");
-      setText(byId("hint"), fingers ? "You have the wheel: use the pads" : `You have the wheel: hold ${keySign(first.key)} for ${first.label}`);
+      setText(byId("hint"), fingers ? words.fingers : words.hint || `Hold ${keySign(keys[0].key)}: ${keys[0].label}`);
     }
     show(byId("hint"), hint);
   }

@@ -1,4 +1,4 @@
-// Who drives: a switch between the person and C, and which C.
+// Who plays: a switch between the person and C, and which C.
 
 import { announce, make, options, press, setText } from "./elements.js";
 import { driverWords } from "./wording.js";
@@ -9,16 +9,16 @@ export class Driving {
 
   /** prefix keeps ids apart where the switch stands on more than one screen. */
   constructor(place, prefix, { hello, send }) {
-    this.send = send;
+    Object.assign(this, { send, gamesWords: hello.words });
     this.controllers = new Map(hello.controllers.map((controller) => [controller.name, controller]));
     const id = (name) => prefix + name;
-    this.you = make("button", { id: id("drive-you"), "aria-pressed": "true", onclick: () => this.choose("you") }, "You drive");
-    this.c = make("button", { id: id("drive-controller"), "aria-pressed": "false", onclick: () => this.choose("controller") }, "C drives ", make("kbd", {}, "C"));
+    this.you = make("button", { id: id("drive-you"), "aria-pressed": "true", onclick: () => this.choose("you") }, hello.words.you);
+    this.c = make("button", { id: id("drive-controller"), "aria-pressed": "false", onclick: () => this.choose("controller") }, `${hello.words.controller} `, make("kbd", {}, "C"));
     this.select = make("select", { id: id("controller"), "aria-label": "Which controller" });
     this.words = make("p", { class: "soft small driver" });
     options(this.select, hello.controllers.map(({ name, label }) => [name, label]));
     this.select.addEventListener("change", () => this.send({ type: "controller", name: this.select.value }));
-    place.replaceChildren(make("div", { class: "switch", role: "group", "aria-label": "Who drives" }, this.you, this.c), this.select, this.words);
+    place.replaceChildren(make("div", { class: "switch", role: "group", "aria-label": "Who plays" }, this.you, this.c), this.select, this.words);
     this.#know("you", hello.controller);
   }
 
@@ -46,12 +46,12 @@ export class Driving {
   }
 
   #know(who, controller) {
-    if (this.#who !== null && who !== this.#who) announce(who === "you" ? "You drive." : "C drives.");
+    if (this.#who !== null && who !== this.#who) announce(`${who === "you" ? this.gamesWords.you : this.gamesWords.controller}.`);
     this.#who = who;
     this.#controller = controller;
     press(this.you, who === "you");
     press(this.c, who === "controller");
     if (document.activeElement !== this.select) this.select.value = controller;
-    setText(this.words, driverWords(this.controllers.get(controller)));
+    setText(this.words, driverWords(this.controllers.get(controller), this.gamesWords));
   }
 }

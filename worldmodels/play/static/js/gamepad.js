@@ -1,4 +1,4 @@
-// A gamepad: the stick steers, the triggers (or A and B) are gas and brake, the cross is the arrow keys.
+// A gamepad: the stick is left and right, the triggers (or A and B) up and down, the cross all four arrow keys.
 
 const DEAD = 0.12; // of the stick's way that counts as rest
 const CROSS = { 12: "ArrowUp", 13: "ArrowDown", 14: "ArrowLeft", 15: "ArrowRight" };

@@ -4,12 +4,13 @@ import { byId, make } from "./elements.js";
 import { SHORTCUTS } from "./keyboard.js";
 import { keySign } from "./wording.js";
 
-export function buildHelp({ keys, screens }) {
+export function buildHelp({ keys, screens, words: game }) {
   const rows = keys.map(({ key, label }) => [[key], label, ""]);
   for (const { key, also, name, words } of SHORTCUTS) {
     if (name === "branch" && !screens.includes("compare")) continue;
     if (name === "screen" && screens.length < 2) continue;
-    rows.push([[key, also].filter(Boolean), words, name === "screen" ? " to " : " or "]);
+    const said = name === "drive" ? game.hand_over : words;
+    rows.push([[key, also].filter(Boolean), said, name === "screen" ? " to " : " or "]);
   }
   byId("help-keys").replaceChildren(
     ...rows.flatMap(([signs, words, between]) => [

@@ -11,7 +11,7 @@ export const SHORTCUTS = [
   { key: ".", name: "step", words: "one tick of M, then stand still" },
   { key: "Backspace", also: ",", name: "rewind", words: "back in time; hold for more" },
   { key: "r", name: "restart", words: "begin again" },
-  { key: "c", name: "drive", words: "hand the wheel to C, or take it back" },
+  { key: "c", name: "drive", words: "let C play, or take over again" },
   { key: "b", name: "branch", words: "side by side: dream on from here" },
   { key: "m", name: "moment", words: "copy a link to this moment" },
   { key: "v", name: "record", words: "keep the last seconds as a video" },

@@ -7,9 +7,9 @@ const ARROWS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"];
 const LIT = 0.55; // use of an action above which its sign must be drawn on the accent colour
 
 export class Keycaps {
-  constructor(place, { keys }, steering) {
+  constructor(place, { keys, words }, steering) {
     this.keys = keys;
-    this.steering = steering;
+    Object.assign(this, { steering, words });
     this.caps = keys.map(({ key, label }) => {
       const sign = make("kbd", {}, make("span", {}, keySign(key)));
       return make("div", { class: "cap", "data-key": key }, sign, make("span", {}, label));
@@ -23,7 +23,7 @@ export class Keycaps {
   /** action: what is asked for at present, in the game's units, by the person or by C. */
   update({ who, action: asked }) {
     const action = who === "you" ? this.steering.values : asked;
-    setText(this.also, who === "you" ? this.others : "C has the wheel; press any of these to take it back");
+    setText(this.also, who === "you" ? this.others : this.words.taken);
     this.caps.forEach((cap, index) => {
       const { action: number, value } = this.keys[index];
       const used = Math.min(1, Math.max(0, action[number] / value));

@@ -11,7 +11,7 @@ export function number(value, digits = 0) {
 export const signed = (value, digits = 0) => (value > 0 ? "+" : "") + number(value, digits);
 
 /** A score, never wider than its place. */
-export const points = (value) => number(value, Math.abs(value) < 999.95 ? 1 : 0);
+export const points = (value, digits = 1) => number(value, Math.abs(value) < 999.95 ? digits : 0);
 
 /** Seconds as 1:07.3 */
 export function clock(seconds) {
@@ -28,19 +28,19 @@ export function temperatureWords(value) {
   return "anything may happen";
 }
 
-function score(of) {
+function score(of, { unit }) {
   const error = of.standard_error ? ` ± ${number(of.standard_error)}` : "";
-  return `${number(of.mean)}${error}`;
+  return [`${number(of.mean)}${error}`, unit].filter(Boolean).join(" ");
 }
 
-/** How a controller came to be, and what it earned. */
-export function driverWords(controller) {
+/** How a controller came to be, and what it earned, in the words of the game. */
+export function driverWords(controller, words) {
   const parts = [`Evolved at τ ${controller.temperature.toFixed(2)}.`];
   const { dream_score: dream, actual_score: actual } = controller;
-  const dreamt = dream && (dream.per_1000_steps != null ? `${number(dream.per_1000_steps)} per 1000 steps` : score(dream));
-  if (dream && actual) parts.push(`Scored ${dreamt} in its dream and ${score(actual)} in the actual game.`);
-  else if (dream) parts.push(`Scored ${dreamt} in its dream.`);
-  else if (actual) parts.push(`Scored ${score(actual)} in the actual game.`);
+  const dreamt = dream && (dream.per_1000_steps != null ? `${number(dream.per_1000_steps)} per 1000 steps` : score(dream, words));
+  if (dream && actual) parts.push(`${words.scored} ${dreamt} in its dream and ${score(actual, words)} in the actual game.`);
+  else if (dream) parts.push(`${words.scored} ${dreamt} in its dream.`);
+  else if (actual) parts.push(`${words.scored} ${score(actual, words)} in the actual game.`);
   return parts.join(" ");
 }
 

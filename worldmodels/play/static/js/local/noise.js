@@ -32,7 +32,7 @@ export function uniform(key, tick, count) {
 
 const polynomial = (coefficients, at) => coefficients.reduceRight((value, each) => value * at + each, 0);
 
-/** The normal quantile, M. J. Wichura's PPND7 with a relative error of 1e-7, as in export/erfinv.py. */
+/** The normal quantile, M. J. Wichura's PPND7 with a relative error of 1e-7, as in memory/normal.py. */
 export function normal(probability) {
   const q = probability - 0.5;
   if (Math.abs(q) <= 0.425) {
