@@ -83,11 +83,11 @@ def test_the_same_track_and_actions_give_the_same_rewards_and_nearly_the_same_fr
     frames, rewards = drive_envpool(seed)
     np.testing.assert_allclose(np.cumsum(rewards), np.cumsum(reference_rewards), atol=0.02)
     assert len(set(rewards.round(2))) > 1, "no tile was visited"
-    seen, expected = SPEC.observe(frames).astype(int), SPEC.observe(reference).astype(int)
-    difference = np.abs(seen - expected)  # (STEPS + 1, 64, 64, 3)
+    expected = SPEC.observe(reference).astype(int)
+    difference = np.abs(frames.astype(int) - expected)  # (STEPS + 1, 64, 64, 3)
     assert difference.mean(axis=(1, 2, 3)).max() < 4
     assert np.percentile(difference, 50) <= 3
     assert np.percentile(difference, 95) <= 8
     # Another track differs from this one by far more than the two painters do.
     other, _ = drive_envpool(seed + 1)
-    assert np.abs(SPEC.observe(other).astype(int) - expected).mean() > 1.5 * difference.mean()
+    assert np.abs(other.astype(int) - expected).mean() > 1.5 * difference.mean()

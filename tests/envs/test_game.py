@@ -4,13 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from worldmodels.envs.game import GameSpec, game, games
 from worldmodels.errors import UserError
 
 
-@pytest.mark.parametrize("name", ["car-racing", "toy"])
+@pytest.mark.parametrize("name", ["car-racing", "take-cover", "toy"])
 def test_a_game_is_found_by_its_name(name: str):
     assert game(name).name == name
     assert set(games()) >= {name}
@@ -23,7 +26,7 @@ def test_a_mistyped_name_is_answered_with_the_right_one(typed: str):
 
 
 def test_a_name_that_resembles_nothing_is_answered_with_the_list():
-    with pytest.raises(UserError, match="the games are car-racing, toy") as raised:
+    with pytest.raises(UserError, match="the games are car-racing, take-cover, toy") as raised:
         game("xyzzy")
     assert "Did you mean" not in str(raised.value)
 
@@ -46,11 +49,39 @@ def test_car_racing_has_the_actions_of_the_paper():
         ({"frame_shape": (96, 96, 1)}, "3 channels"),
         ({"max_steps": 0}, "max_steps"),
         ({"mirror_signs": (1.0,)}, "one factor per action"),
+        ({"thirds": (0, 1, 2)}, "thirds are of one symmetric action"),
     ],
 )
 def test_fields_that_contradict_each_other_are_refused(wrong: dict, message: str):
     with pytest.raises(ValueError, match=message):
         replace(game("car-racing"), **wrong)
+
+
+@given(
+    arrays.arrays(np.float32, st.tuples(st.integers(0, 5), st.just(1)), elements=st.floats(-1, 1, width=32))
+)
+def test_take_covers_action_is_cut_into_thirds(actions: np.ndarray):
+    left, stay, right = 2, 0, 1  # of VizdoomTakeCover-v1
+    taken = game("take-cover").game_actions(actions)
+    assert taken.dtype == np.int64
+    assert taken.tolist() == [left if x < -1 / 3 else right if x > 1 / 3 else stay for x in actions[:, 0]]
+
+
+@given(
+    arrays.arrays(np.float32, st.tuples(st.integers(0, 5), st.just(1)), elements=st.floats(-1, 1, width=32))
+)
+def test_the_mirrored_action_steps_to_the_other_side(actions: np.ndarray):
+    spec, other_side = game("take-cover"), {2: 1, 0: 0, 1: 2}
+    assert spec.mirror_signs == (-1,)
+    mirrored = spec.game_actions(actions * np.float32(-1))
+    assert mirrored.tolist() == [other_side[int(taken)] for taken in spec.game_actions(actions)]
+
+
+def test_an_action_of_numbers_is_the_games_own():
+    actions = np.array([[-1, 0, 0.5], [0.25, 1, 0]], np.float64)
+    taken = game("car-racing").game_actions(actions)
+    assert taken.dtype == np.float32
+    np.testing.assert_array_equal(taken, actions)
 
 
 @pytest.mark.parametrize("shape", [(96, 96, 3), (240, 320, 3), (50, 40, 3)])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from worldmodels.envs.game import GameSpec, game
-from worldmodels.envs.gymnasium_pool import GymnasiumGames
+from worldmodels.envs.gymnasium_games import GymnasiumGames
 from worldmodels.envs.pool import SEED_RANGE, EpisodePool, PoolStep, open_pool
 from worldmodels.errors import UserError
 

@@ -29,7 +29,7 @@ class EnvPoolGames:
         self._pool: Any = None
 
     def start(self, seeds: Sequence[int]) -> np.ndarray:
-        """Start one episode per seed; raw frames (B, H, W, 3) uint8."""
+        """Start one episode per seed; frames (B, 64, 64, 3) uint8."""
         import envpool
 
         self.close()
@@ -46,14 +46,15 @@ class EnvPoolGames:
             **dict(self._spec.options),
         )
         frames, info = self._pool.reset()
-        return frames[np.argsort(info["env_id"])]
+        return self._spec.observe(frames[np.argsort(info["env_id"])])
 
     def play(self, rows: np.ndarray, actions: np.ndarray, repeats: int) -> Turn:
         """Hold actions (n, A) float32 for `repeats` steps in games `rows` (n,), stopping at an end.
 
         Only games that go on are stepped: EnvPool would start a new episode in one that has ended.
         """
-        turn = Turn.blank(len(rows), self._spec.frame_shape)
+        turn = Turn.blank(len(rows))
+        raw_frames = np.zeros((len(rows), *self._spec.frame_shape), np.uint8)
         for _ in range(repeats):
             going = np.flatnonzero(~(turn.terminated | turn.truncated))  # positions in rows
             if not len(going):
@@ -62,11 +63,12 @@ class EnvPoolGames:
                 actions[going], rows[going].astype(np.int32)
             )
             at = np.searchsorted(rows, info["env_id"])  # whatever order the games answer in
-            turn.frames[at] = raw
+            raw_frames[at] = raw
             turn.rewards[at] += reward
             turn.terminated[at] = terminated
             turn.truncated[at] = truncated
             turn.steps[at] += 1
+        turn.frames[:] = self._spec.observe(raw_frames)
         return turn
 
     def close(self) -> None:

@@ -43,6 +43,16 @@ class GameSpec:
     """Factors that turn an action into that of the left-right mirrored frame; None: no such symmetry."""
     options: tuple[tuple[str, float], ...] = ()
     """Keyword arguments for Gymnasium's and EnvPool's make, the same for both."""
+    thirds: tuple[int, int, int] | None = None
+    """Where the game takes one of three actions: which, for a number below -1/3, between, and above 1/3."""
+    module: str | None = None
+    """Module that registers gym_id with Gymnasium when it is imported; None: Gymnasium knows it already."""
+    packages: str = "gymnasium[box2d]"
+    """What to install to play it."""
+    frame_key: str | None = None
+    """Where the frame is in observations that are dictionaries; None: the observation is the frame."""
+    resets_clean: bool = False
+    """Whether an episode is a function of its seed on a game that was played before; else it is made afresh."""
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.action_kinds if kind not in ACTION_BOUNDS]
@@ -56,6 +66,8 @@ class GameSpec:
             raise ValueError(f"max_steps must be at least 1, got {self.max_steps}")
         if self.mirror_signs is not None and len(self.mirror_signs) != len(self.action_kinds):
             raise ValueError(f"mirror_signs must have one factor per action, got {self.mirror_signs}")
+        if self.thirds is not None and self.action_kinds != ("symmetric",):
+            raise ValueError(f"thirds are of one symmetric action, got action_kinds {self.action_kinds}")
 
     @property
     def action_size(self) -> int:
@@ -72,6 +84,17 @@ class GameSpec:
         """Largest action: (A,) float32."""
         return np.array([ACTION_BOUNDS[kind][1] for kind in self.action_kinds], np.float32)
 
+    def game_actions(self, actions: np.ndarray) -> np.ndarray:
+        """What the game's own action space takes: (N, A) float32, or (N,) int64 where it has `thirds`.
+
+        `actions` are (N, A), as C gives them.
+        """
+        if self.thirds is None:
+            return np.asarray(actions, np.float32)
+        # Paper, "Appendix: Controller": below -1/3 is left, above 1/3 is right, and between is to stay.
+        third = (actions[:, 0] >= -1 / 3).astype(np.int64) + (actions[:, 0] > 1 / 3)
+        return np.array(self.thirds, np.int64)[third]
+
     def observe(self, raw_frames: np.ndarray) -> np.ndarray:
         """The frames that V sees: raw (N, H, W, 3) uint8 -> (N, 64, 64, 3) uint8.
 
@@ -84,29 +107,29 @@ class GameSpec:
                 f"frames of {self.name} must be (N, {', '.join(map(str, self.frame_shape))}) uint8, "
                 f"got {raw_frames.shape} {raw_frames.dtype}"
             )
-        kept = raw_frames[:, : self.frame_rows]
-        if kept.shape[1:3] == (FRAME_SIZE, FRAME_SIZE) or not len(kept):
-            return kept.copy() if len(kept) else np.zeros((0, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
-        return _resize(kept)
+        return resized(raw_frames[:, : self.frame_rows])
 
 
-def _resize(frames: np.ndarray) -> np.ndarray:
-    """(N, H, W, 3) uint8 -> (N, 64, 64, 3) uint8."""
+def resized(kept: np.ndarray) -> np.ndarray:
+    """The rows of a frame that are kept, as V sees them: (N, H, W, 3) uint8 -> (N, 64, 64, 3) uint8, a copy."""
+    if kept.shape[1:3] == (FRAME_SIZE, FRAME_SIZE) or not len(kept):
+        return kept.copy() if len(kept) else np.zeros((0, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
     import torch  # here, because game workers import this file and must stay small
 
-    pixels = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)  # (N, 3, H, W), channels last
-    resized = torch.nn.functional.interpolate(
+    pixels = torch.from_numpy(np.ascontiguousarray(kept)).permute(0, 3, 1, 2)  # (N, 3, H, W), channels last
+    small = torch.nn.functional.interpolate(
         pixels, size=(FRAME_SIZE, FRAME_SIZE), mode="bilinear", antialias=True, align_corners=False
     )
-    return resized.permute(0, 2, 3, 1).contiguous().numpy()  # (N, 64, 64, 3)
+    return small.permute(0, 2, 3, 1).contiguous().numpy()  # (N, 64, 64, 3)
 
 
 def games() -> dict[str, GameSpec]:
     """Every game that `game` knows, by name."""
     from worldmodels.envs.car_racing import CAR_RACING
+    from worldmodels.envs.take_cover import TAKE_COVER
     from worldmodels.envs.toy import TOY
 
-    return {spec.name: spec for spec in (CAR_RACING, TOY)}
+    return {spec.name: spec for spec in (CAR_RACING, TAKE_COVER, TOY)}
 
 
 def game(name: str) -> GameSpec:

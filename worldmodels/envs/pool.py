@@ -1,9 +1,9 @@
 """Many games at once, one episode each.
 
 EnvPool (C++ threads) plays a game where it has the game and a wheel for this machine; otherwise Gymnasium
-plays it in worker processes. One behaviour: a backend only starts and plays games, and everything that could
-differ between backends (seeds, freezing ended episodes, counting steps, cutting and resizing frames, checking
-actions) happens here, once.
+plays it in worker processes. One behaviour: a backend only starts and plays games and shows what `GameSpec.observe`
+makes of their frames; everything else that could differ between backends (seeds, freezing ended episodes, counting
+steps, checking actions) happens here, once.
 """
 
 import os
@@ -32,19 +32,19 @@ class PoolStep:
 
 @dataclass(frozen=True)
 class Turn:
-    """What a backend reports of the n games it played; `frames` are the game's own, (n, H, W, 3) uint8."""
+    """What a backend reports of the n games it played."""
 
-    frames: np.ndarray
+    frames: np.ndarray  # (n, 64, 64, 3) uint8, as V sees them
     rewards: np.ndarray  # (n,) float32
     terminated: np.ndarray  # (n,) bool
     truncated: np.ndarray  # (n,) bool
     steps: np.ndarray  # (n,) int64: steps of the game that were played, fewer than asked for where it ended
 
     @classmethod
-    def blank(cls, games: int, frame_shape: tuple[int, int, int]) -> "Turn":
+    def blank(cls, games: int) -> "Turn":
         """Zeros for a backend to fill in."""
         return cls(
-            np.zeros((games, *frame_shape), np.uint8),
+            np.zeros((games, FRAME_SIZE, FRAME_SIZE, 3), np.uint8),
             np.zeros(games, np.float32),
             np.zeros(games, bool),
             np.zeros(games, bool),
@@ -56,7 +56,7 @@ class Games(Protocol):
     """A backend: games that can be started and played. It is never asked to play a game that has ended."""
 
     def start(self, seeds: Sequence[int]) -> np.ndarray:
-        """Start one episode per seed, in [0, SEED_RANGE); raw frames (B, H, W, 3) uint8.
+        """Start one episode per seed, in [0, SEED_RANGE); frames (B, 64, 64, 3) uint8.
 
         An episode is a function of its seed and its actions, whatever was played before or is played beside
         it.
@@ -135,7 +135,7 @@ class EpisodePool:
         self._must_be_open()
         if not len(seeds) or min(seeds) < 0:
             raise ValueError(f"reset needs one seed >= 0 per episode, got {list(seeds)}")
-        self._begin(self.spec.observe(self._games.start([int(seed) % SEED_RANGE for seed in seeds])))
+        self._begin(self._games.start([int(seed) % SEED_RANGE for seed in seeds]))
         return self._frames.copy()
 
     def step(self, actions: np.ndarray) -> PoolStep:
@@ -148,7 +148,7 @@ class EpisodePool:
         rows = np.flatnonzero(~(self._terminated | self._truncated))  # (n,)
         if len(rows):
             turn = self._games.play(rows, actions[rows], self.action_repeat)
-            self._frames[rows] = self.spec.observe(turn.frames)
+            self._frames[rows] = turn.frames
             rewards[rows] = turn.rewards
             self._terminated[rows] = turn.terminated
             self._truncated[rows] = turn.truncated
@@ -222,7 +222,7 @@ def _open_games(spec: GameSpec, backend: str, workers: int) -> Games:
             return EnvPoolGames(spec, workers)
         if backend == "envpool":
             raise UserError(f"{obstacle} Type --backend gymnasium to play it without EnvPool.")
-    from worldmodels.envs.gymnasium_pool import GymnasiumGames
+    from worldmodels.envs.gymnasium_games import GymnasiumGames
 
     return GymnasiumGames(spec, workers)
 

@@ -57,7 +57,7 @@ class ToyGames:
 
     def play(self, rows: np.ndarray, actions: np.ndarray, repeats: int) -> Turn:
         """Hold actions (n, 1) float32 for `repeats` steps in games `rows` (n,), stopping at an end."""
-        turn = Turn.blank(len(rows), self._spec.frame_shape)
+        turn = Turn.blank(len(rows))
         for _ in range(repeats):
             going = np.flatnonzero(~(turn.terminated | turn.truncated))  # positions in rows
             which = rows[going]
