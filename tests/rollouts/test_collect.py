@@ -7,7 +7,8 @@ import pytest
 
 from worldmodels.envs.game import game
 from worldmodels.envs.pool import PoolStep, open_pool
-from worldmodels.rollouts.collect import collect, play
+from worldmodels.errors import UserError
+from worldmodels.rollouts.collect import CollectConfig, collect, play
 from worldmodels.rollouts.exploration import random_networks, random_walk
 from worldmodels.rollouts.store import EpisodeStore
 
@@ -132,3 +133,62 @@ def test_car_racing_gives_the_same_files_again(tmp_path: Path):
         a, b = (EpisodeStore(tmp_path / name).path(index).read_bytes() for name in ("a", "b"))
         assert a == b
     assert EpisodeStore(tmp_path / "a").read(0).game_steps == 60
+
+
+# Episodes that are too short, and others in their place. Toy games of a random walk are lost after 4 to 15 ticks.
+
+
+def toy_batch_of_long_ones(store: EpisodeStore, seeds: list[int], shortest: int, first: int = 0) -> list[int]:
+    """Their lengths."""
+    spec = game("toy")
+    with open_pool(spec, action_repeat=REPEAT) as pool:
+        collected = collect(pool, random_walk(spec), seeds, store, first, 30, REPEAT, shortest=shortest)
+    lengths = [store.read(first + i).length for i in range(len(seeds))]
+    assert collected.actions == sum(lengths)
+    assert collected.scores == tuple(store.read(first + i).score for i in range(len(seeds)))
+    return lengths
+
+
+def test_no_short_episode_is_stored_and_long_ones_stay_as_they_are(tmp_path: Path):
+    every, long = EpisodeStore(tmp_path / "every"), EpisodeStore(tmp_path / "long")
+    seeds = [*range(10, 30)]
+    toy_batch(every, seeds)
+    lengths = [every.read(index).length for index in range(20)]
+    shortest = sorted(lengths)[10]  # so that about half are too short
+    assert min(toy_batch_of_long_ones(long, seeds, shortest)) > shortest
+    kept = [index for index in range(20) if lengths[index] > shortest]
+    assert 0 < len(kept) < 20
+    for index in range(20):
+        same = every.path(index).read_bytes() == long.path(index).read_bytes()
+        assert same == (index in kept)
+    assert len({long.read(index).seed for index in range(20)}) == 20, "no replacement is played twice"
+
+
+def test_replacements_are_the_same_again_and_do_not_depend_on_the_batch(tmp_path: Path):
+    """A batch that was cut off ends in the same files, as does one of another size."""
+    whole, cut, alone = (EpisodeStore(tmp_path / name) for name in ("whole", "cut", "alone"))
+    seeds = [*range(10, 22)]
+    toy_batch_of_long_ones(whole, seeds, 12)
+    toy_batch_of_long_ones(cut, seeds, 12)
+    for index in (7, 9, 10, 11):
+        cut.path(index).unlink()
+    toy_batch_of_long_ones(cut, seeds, 12)
+    for index in range(len(seeds)):
+        toy_batch_of_long_ones(alone, [seeds[index]], 12, first=index)
+        for other in (cut, alone):
+            assert other.path(index).read_bytes() == whole.path(index).read_bytes()
+    assert any(whole.read(index).seed not in seeds for index in range(len(seeds)))
+
+
+def test_a_length_that_no_episode_reaches_is_one_clear_sentence(tmp_path: Path):
+    store = EpisodeStore(tmp_path)
+    pool = CountingPool([5, 5])
+    with pytest.raises(UserError, match=r"^no episode lasts for more than 3 ticks: lower collect\.shortest$"):
+        collect(pool, CountingPolicy(), [1, 2], store, 0, 10, REPEAT, shortest=3)  # type: ignore[arg-type]
+    assert store.indices() == []
+
+
+@pytest.mark.parametrize("shortest", [-1, 20, 21])
+def test_a_length_that_no_episode_may_have_is_refused(shortest: int):
+    with pytest.raises(ValueError, match=rf"collect\.shortest must lie in 0\.\.19, .* got {shortest}$"):
+        CollectConfig(first_ticks=20, shortest=shortest)

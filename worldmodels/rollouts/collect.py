@@ -9,9 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from worldmodels.envs.pool import GamePool
+from worldmodels.errors import UserError
 from worldmodels.rollouts.episode import Episode
 from worldmodels.rollouts.exploration import Policy
 from worldmodels.rollouts.store import EpisodeStore
+from worldmodels.runs.seeds import stream
+
+EXPLORATIONS = ("random-networks", "random-walk", "held-actions", "varied-holds")
+TRIES = 50  # seeds for one episode: where all of them end early, `shortest` is wrong
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,10 @@ class CollectConfig:
 
     first_episodes: int = 10_000  # of random exploration
     first_ticks: int = 1000  # actions after which these are cut off
-    exploration: str = "random-networks"  # or "random-walk": who plays the first round
+    exploration: str = "random-networks"  # or another of EXPLORATIONS: who plays the first round
+    shortest: int = (
+        0  # episodes of that round with no more ticks are dropped, and others played in their place
+    )
     trials: int = 16  # whole episodes of each later round, played by C without noise
     episodes: int = 112  # of each later round, played by C with noise
     ticks: tuple[int, ...] = (1000,)  # their cut, round by round; the last one holds on
@@ -31,9 +39,13 @@ class CollectConfig:
         for name in ("first_episodes", "first_ticks", "trials", "episodes", "batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"collect.{name} must be at least 1, got {getattr(self, name)}")
-        if self.exploration not in ("random-networks", "random-walk"):
+        if self.exploration not in EXPLORATIONS:
             raise ValueError(
-                f"collect.exploration must be random-networks or random-walk, got {self.exploration!r}"
+                f"collect.exploration must be one of {', '.join(EXPLORATIONS)}, got {self.exploration!r}"
+            )
+        if not 0 <= self.shortest < self.first_ticks:
+            raise ValueError(
+                f"collect.shortest must lie in 0..{self.first_ticks - 1}, below first_ticks, got {self.shortest}"
             )
         if not self.ticks or min(self.ticks) < 1:
             raise ValueError(f"collect.ticks must be numbers of at least 1, got {self.ticks}")
@@ -62,6 +74,7 @@ def collect(
     action_repeat: int,
     on_tick: Callable[[int], None] | None = None,
     patience: int | None = None,
+    shortest: int = 0,
 ) -> Collected:
     """Play len(seeds) episodes at once and store them as `first_index`, `first_index` + 1, ...
 
@@ -76,9 +89,22 @@ def collect(
         on_tick: called after each action with the number of episodes that took it.
         patience: an episode is also cut off after so many actions in a row without a positive reward: a car that has
             lost the road seldom finds back, and there is little to learn from more grass. None: never.
+        shortest: an episode of no more actions is dropped, and its place taken by one with a seed drawn from its own.
+
+    Raises UserError when no seed gives an episode that is long enough.
     """
     began = time.monotonic()
-    recorded = play(pool, policy, seeds, max_ticks, action_repeat, on_tick, patience)
+    recorded: list[Episode] = play(pool, policy, seeds, max_ticks, action_repeat, on_tick, patience)
+    for again in range(1, TRIES + 1):
+        short = [place for place, episode in enumerate(recorded) if episode.length <= shortest]
+        if not short:
+            break
+        if again == TRIES:
+            raise UserError(f"no episode lasts for more than {shortest} ticks: lower collect.shortest")
+        others = [stream(seeds[place], "again", again) % 2**31 for place in short]
+        played = play(pool, policy, others, max_ticks, action_repeat, on_tick, patience)
+        for place, episode in zip(short, played, strict=True):
+            recorded[place] = episode
     for offset, episode in enumerate(recorded):
         store.write(first_index + offset, episode)
     return Collected(

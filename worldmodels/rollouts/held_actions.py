@@ -1,0 +1,63 @@
+"""Random policies that hold what they do: the paper's for Take Cover ("VizDoom Experiment"), and a more varied one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from worldmodels.envs.game import GameSpec
+from worldmodels.runs.seeds import numpy_stream
+
+
+class HeldActions:
+    """Uniform actions, each held for 1 to `longest` ticks, as many as a die says; blind to the frames."""
+
+    name = "held-actions"
+
+    def __init__(self, spec: GameSpec, longest: int = 10) -> None:
+        if longest < 1:
+            raise ValueError(f"longest must be at least 1, got {longest}")
+        self.low, self.high, self.longest = spec.action_low, spec.action_high, longest
+
+    def start(self, seeds: Sequence[int]) -> None:
+        """Begin one episode per seed."""
+        self._streams = [numpy_stream(seed, "exploration", self.name) for seed in seeds]
+        self._left = np.zeros(len(seeds), np.int64)  # (B,) ticks for which the action is still held
+        self._actions = np.zeros((len(seeds), len(self.low)), np.float32)  # (B, A)
+
+    def act(self, frames: np.ndarray) -> np.ndarray:
+        """Next action of every episode (B, A) float32."""
+        for row in np.flatnonzero(self._left == 0).tolist():
+            self._actions[row] = self._streams[row].uniform(self.low, self.high)
+            self._left[row] = self._hold(row)
+        self._left -= 1
+        return self._actions.copy()
+
+    def _hold(self, row: int) -> int:
+        """Ticks for which an episode's next action is held."""
+        return int(self._streams[row].integers(1, self.longest + 1))
+
+
+class VariedHolds(HeldActions):
+    """As `HeldActions`, with another `longest` in each episode, drawn log-evenly from 2 to `slowest` ticks.
+
+    Not in the paper. With holds of 1 to 10 ticks the player dithers about the middle of the room. An M that has hardly
+    seen the walls takes them for safe, and evolution finds out.
+    """
+
+    name = "varied-holds"
+
+    def __init__(self, spec: GameSpec, slowest: int = 128) -> None:
+        super().__init__(spec)
+        if slowest < 2:
+            raise ValueError(f"slowest must be at least 2, got {slowest}")
+        self.slowest = slowest
+
+    def start(self, seeds: Sequence[int]) -> None:
+        """Begin one episode per seed."""
+        super().start(seeds)
+        self._longest = [int(2 * (self.slowest / 2) ** stream.random()) for stream in self._streams]
+
+    def _hold(self, row: int) -> int:
+        return int(self._streams[row].integers(1, self._longest[row] + 1))
