@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from worldmodels.controller.linear import ControllerConfig, act
+from worldmodels.evolution import fitness
 from worldmodels.evolution.fitness import LOOK_EVERY, returns
 from worldmodels.worlds.state import Step
 
@@ -25,9 +26,11 @@ class SeededWorld:
     feature_size = 3
 
     def __init__(self, horizon: int) -> None:
-        self.horizon, self.ticks = horizon, 0
+        self.horizon, self.ticks, self.episode_ticks = horizon, 0, 0
+        self.resets: list[int] = []  # how many episodes were begun each time
 
     def reset(self, seeds: Sequence[int]) -> Tensor:
+        self.resets.append(len(seeds))
         self.seeds, self.tick = torch.tensor(list(seeds), dtype=torch.float32), 0
         self.ended = torch.zeros(len(self.seeds), dtype=torch.bool)
         return self._features(torch.zeros(len(self.seeds)))
@@ -37,8 +40,13 @@ class SeededWorld:
             [torch.sin(self.seeds), torch.full_like(self.seeds, self.tick / 10), action], dim=1
         )
 
+    def keep(self, rows: Tensor) -> None:
+        assert bool(self.ended[[i for i in range(len(self.seeds)) if i not in rows]].all())
+        self.seeds, self.ended = self.seeds[rows], self.ended[rows]
+
     def step(self, actions: Tensor) -> Step:
         self.ticks += 1
+        self.episode_ticks += len(actions)
         self.tick += 1
         reward = 100 * self.seeds + self.tick + actions.prod(dim=1)
         reward = torch.where(self.ended, 0.0, reward)
@@ -118,11 +126,50 @@ def test_playing_stops_soon_after_all_have_ended():
     assert world.ticks == 1000, "an even seed never ends"
 
 
+LENGTHS = [1, 3, 17, 20, 33, 49, 50, 81, 101, 143, 199]  # odd seeds end with the tick of their number
+
+
+@pytest.mark.parametrize("jerk_cost", [0.0, 2.0])
+def test_leaving_ended_episodes_behind_changes_no_return(jerk_cost: float, monkeypatch: pytest.MonkeyPatch):
+    parameters = population(5)
+    left_behind = returns(CONFIG, parameters, SeededWorld(200), LENGTHS, jerk_cost)
+    monkeypatch.setattr(fitness, "CROWDED", 0.0)
+    carried_along = returns(CONFIG, parameters, SeededWorld(200), LENGTHS, jerk_cost)
+    assert_close(left_behind, carried_along, rtol=1e-5, atol=1e-4)
+    for p, r in [(0, 0), (4, 3), (2, 10)]:
+        expected = by_hand(parameters[p], LENGTHS[r], 200, jerk_cost)
+        assert float(left_behind[p, r]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_batch_costs_about_as_much_as_its_episodes_are_long():
+    world, seeds = SeededWorld(1000), [*range(1, 64, 2), 999]  # one of 33 goes on for long
+    returns(CONFIG, population(4), world, seeds)
+    needed = 4 * sum(seeds)
+    assert needed <= world.episode_ticks < 1.5 * needed + 4 * len(seeds) * LOOK_EVERY
+    assert world.episode_ticks < 0.1 * 4 * len(seeds) * 999
+
+
+def test_more_episodes_than_fit_are_played_in_several_batches(monkeypatch: pytest.MonkeyPatch):
+    parameters, seeds = population(3), list(range(1, 12))
+    expected = returns(CONFIG, parameters, SeededWorld(30), seeds)
+    monkeypatch.setattr(fitness, "AT_ONCE", 13)
+    world = SeededWorld(30)
+    assert_close(returns(CONFIG, parameters, world, seeds), expected)
+    assert world.resets == [12, 12, 9]
+    monkeypatch.setattr(fitness, "AT_ONCE", 2)
+    world = SeededWorld(30)
+    assert_close(returns(CONFIG, parameters, world, seeds[:4]), expected[:, :4])
+    assert world.resets == [3] * 4, "one episode for each individual, however many there are"
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_population_may_lie_elsewhere_than_its_world():
     class OnGpu(SeededWorld):
         def reset(self, seeds: Sequence[int]) -> Tensor:
             return super().reset(seeds).cuda()
+
+        def keep(self, rows: Tensor) -> None:
+            super().keep(rows.cpu())
 
         def step(self, actions: Tensor) -> Step:
             assert actions.is_cuda

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -34,10 +36,12 @@ def random_sequence(rows: int, ticks: int, seed: int = 0) -> tuple[Tensor, Tenso
 
 TAKE_COVER = MDNRNNConfig(
     latent_size=64,
-    action_size=2,  # the action and the flag of a restart
+    action_size=1,
     hidden_size=512,
     predicts_end=True,
+    restart_flag=True,
 )
+FLAGGED = replace(SMALL, restart_flag=True)
 
 
 @pytest.mark.parametrize(("config", "count"), [(MDNRNNConfig(), 422_368), (TAKE_COVER, 1_678_785)])
@@ -45,6 +49,55 @@ def test_the_parameter_counts_are_the_papers(config: MDNRNNConfig, count: int):
     model = MDNRNN(config)
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == count
     assert sum(weights.numel() for weights in model.tick_weights()) == count
+
+
+def test_the_restart_flag_is_seen_where_an_episode_begins_and_nowhere_else():
+    """With only the flag's weight left, every later tick is what an M without the flag would do."""
+    torch.manual_seed(1)
+    flagged = MDNRNN(FLAGGED).requires_grad_(False)
+    plain = MDNRNN(SMALL).requires_grad_(False)
+    column = SMALL.input_size
+    weights = flagged.state_dict()
+    inputs = weights.pop("lstm.weight_ih_l0")
+    plain.load_state_dict(weights | {"lstm.weight_ih_l0": inputs[:, :column]})
+    z, actions = random_sequence(2, 9)
+    bias = plain.lstm.get_parameter("bias_ih_l0")
+    bias += inputs[:, column]  # what the flag adds
+    first, memory = plain.follow(z[:, :1], actions[:, :1])
+    bias -= inputs[:, column]
+    later = plain.sequence(z[:, 1:], actions[:, 1:], memory)
+    assert_close(flagged.sequence(z, actions), torch.cat([first, later], dim=1), rtol=1e-5, atol=1e-6)
+
+
+def test_with_the_restart_flag_tick_by_tick_is_the_whole_sequence():
+    torch.manual_seed(0)
+    model = MDNRNN(FLAGGED).requires_grad_(False)
+    z, actions = random_sequence(3, 20)
+    hidden, last = model.follow(z, actions)
+    weights, memory = model.tick_weights(), model.initial(3)
+    for t in range(20):
+        assert memory.restart().squeeze(1).tolist() == [float(t == 0)] * 3
+        memory = advance(weights, z[:, t], actions[:, t], memory)
+        assert_close(memory.h, hidden[:, t], rtol=1e-5, atol=1e-6)
+    assert_close(tuple(memory), tuple(last), rtol=1e-5, atol=1e-6)
+    _, middle = model.follow(z[:, :8], actions[:, :8])
+    again = model.sequence(z[:, 8:], actions[:, 8:], middle)
+    assert_close(again, hidden[:, 8:], rtol=1e-5, atol=1e-6)
+
+
+def test_without_a_reward_head_staying_alive_pays():
+    model = MDNRNN(replace(SMALL, predicts_reward=False)).requires_grad_(False)
+    z, actions = random_sequence(3, 1)
+    after = tick(
+        model.config,
+        model.tick_weights(),
+        z[:, 0],
+        actions[:, 0],
+        model.initial(3),
+        torch.full((3, 4), 0.5),
+        1.0,
+    )
+    assert after.reward.tolist() == [1, 1, 1]
 
 
 def test_the_forget_gate_begins_open():

@@ -81,7 +81,7 @@ def test_only_an_actual_end_is_an_end(random_latents: RandomLatents, terminated:
 def test_the_nll_is_its_closed_form(random_latents: RandomLatents):
     episode = random_latents(6)
     noise = noise_for([episode])
-    parts = memory_loss(constant_model(0.3, -0.4, 0, 0), pad([episode]), noise, training())
+    parts, _ = memory_loss(constant_model(0.3, -0.4, 0, 0), pad([episode]), noise, training())
     z = torch.from_numpy(episode.mu) + torch.exp(0.5 * torch.from_numpy(episode.logvar)) * noise[0]
     expected = -Normal(0.3, float(np.exp(-0.4))).log_prob(z[1:]).mean()  # nats per dimension and tick
     assert_close(parts["nll"], expected, rtol=1e-5, atol=1e-6)
@@ -94,7 +94,7 @@ def test_the_latents_are_drawn_from_vs_posterior(random_latents: RandomLatents):
     )
 
     def nll(shown: LatentEpisode, scale: float) -> Tensor:
-        return memory_loss(model, pad([shown]), scale * noise_for([shown]), training())["nll"]
+        return memory_loss(model, pad([shown]), scale * noise_for([shown]), training())[0]["nll"]
 
     assert_close(nll(certain, 0), nll(certain, 1))
     assert abs(float(nll(episode, 0) - nll(episode, 1))) > 0.01
@@ -103,14 +103,14 @@ def test_the_latents_are_drawn_from_vs_posterior(random_latents: RandomLatents):
 def test_the_reward_error_is_its_closed_form(random_latents: RandomLatents):
     episode = random_latents(6)
     episode.rewards[2] = -100.0
-    parts = memory_loss(constant_model(0, 0, 0.7, 0), pad([episode]), noise_for([episode]), training())
+    parts, _ = memory_loss(constant_model(0, 0, 0.7, 0), pad([episode]), noise_for([episode]), training())
     target = np.clip(episode.rewards, -10, 10) / CONFIG.reward_scale
     assert float(parts["reward"]) == pytest.approx(float(np.square(0.7 - target).mean()), rel=1e-5)
 
 
 def test_the_end_error_is_its_closed_form(random_latents: RandomLatents):
     episode = random_latents(6)
-    parts = memory_loss(constant_model(0, 0, 0, 0.5), pad([episode]), noise_for([episode]), training())
+    parts, _ = memory_loss(constant_model(0, 0, 0, 0.5), pad([episode]), noise_for([episode]), training())
     logit = torch.tensor(0.5)
     going_on, ending = F.softplus(logit), F.softplus(-logit)
     assert_close(parts["end"], (5 * going_on + 10 * ending) / 6)  # one of six ticks ends, and counts tenfold
@@ -119,13 +119,13 @@ def test_the_end_error_is_its_closed_form(random_latents: RandomLatents):
 def test_the_loss_is_the_weighted_sum_of_its_parts(random_latents: RandomLatents):
     episodes = [random_latents(6), random_latents(4)]
     weights = training(reward_weight=0.25, end_weight=3.0)
-    parts = memory_loss(random_model(), pad(episodes), noise_for(episodes), weights)
+    parts, _ = memory_loss(random_model(), pad(episodes), noise_for(episodes), weights)
     assert_close(parts["loss"], parts["nll"] + 0.25 * parts["reward"] + 3 * parts["end"])
 
 
 def test_without_the_extra_heads_the_loss_is_the_nll(random_latents: RandomLatents):
     episodes = [random_latents(6)]
-    parts = memory_loss(MDNRNN(MDNRNNConfig(4, 2, 8, 3)), pad(episodes), noise_for(episodes), training())
+    parts, _ = memory_loss(MDNRNN(MDNRNNConfig(4, 2, 8, 3)), pad(episodes), noise_for(episodes), training())
     assert parts.keys() == {"loss", "nll"}
     assert_close(parts["loss"].detach(), parts["nll"])
 
@@ -133,9 +133,9 @@ def test_without_the_extra_heads_the_loss_is_the_nll(random_latents: RandomLaten
 def test_padding_does_not_change_the_loss(random_latents: RandomLatents):
     short, long = random_latents(3, seed=1), random_latents(11, seed=2, terminated=False)
     noise, model = noise_for([short, long]), random_model()
-    together = memory_loss(model, pad([short, long]), noise, training())
+    together, _ = memory_loss(model, pad([short, long]), noise, training())
     alone = [
-        memory_loss(model, pad([episode]), noise[row : row + 1, : episode.length + 1], training())
+        memory_loss(model, pad([episode]), noise[row : row + 1, : episode.length + 1], training())[0]
         for row, episode in enumerate((short, long))
     ]
     for name, value in together.items():
@@ -145,8 +145,8 @@ def test_padding_does_not_change_the_loss(random_latents: RandomLatents):
 def test_a_batch_of_one_is_a_batch_of_seven(random_latents: RandomLatents):
     episode, model = random_latents(5), random_model()
     noise = noise_for([episode])
-    one = memory_loss(model, pad([episode]), noise, training())
-    seven = memory_loss(model, pad([episode] * 7), noise.expand(7, -1, -1), training())
+    one, _ = memory_loss(model, pad([episode]), noise, training())
+    seven, _ = memory_loss(model, pad([episode] * 7), noise.expand(7, -1, -1), training())
     for name, value in one.items():
         assert_close(value, seven[name], rtol=1e-5, atol=1e-6)
 
@@ -154,9 +154,9 @@ def test_a_batch_of_one_is_a_batch_of_seven(random_latents: RandomLatents):
 def test_mixed_precision_gives_nearly_the_same_loss(random_latents: RandomLatents):
     episodes, model = [random_latents(8, seed=seed) for seed in range(4)], random_model()
     batch, noise = pad(episodes), noise_for(episodes)
-    exact = memory_loss(model, batch, noise, training())
+    exact, _ = memory_loss(model, batch, noise, training())
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = memory_loss(model, batch, noise, training())
+        mixed, _ = memory_loss(model, batch, noise, training())
     for name, value in exact.items():
         assert_close(mixed[name].float(), value, rtol=0.02, atol=0)
 

@@ -210,8 +210,8 @@ def test_nonsense_is_refused(settings: dict[str, float], says: str):
         DreamConfig(**settings)  # type: ignore[arg-type]
 
 
-def test_an_m_that_predicts_no_reward_cannot_dream(starts: Starts):
-    with pytest.raises(ValueError, match="an M that predicts the reward and the end"):
+def test_an_m_that_predicts_no_end_cannot_dream(starts: Starts):
+    with pytest.raises(ValueError, match="an M that predicts the end"):
         DreamWorld(MDNRNN(MDNRNNConfig(4, 2, 16, 3)), starts, DreamConfig())
 
 

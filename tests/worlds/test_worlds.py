@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.envs.pool import GamePool
+from worldmodels.evolution import fitness
 from worldmodels.evolution.fitness import returns
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.rollouts.latents import LatentEpisode
@@ -107,6 +108,44 @@ def test_an_episode_does_not_depend_on_its_neighbours(make_world: MakeWorld):
             assert_close(a.features[0], b.features[seed], rtol=1e-3, atol=1e-4)
             assert_close(a.reward[0], b.reward[seed], rtol=1e-3, atol=1e-4)
             assert bool(a.terminated[0]) == bool(b.terminated[seed])
+
+
+def test_episodes_that_are_kept_go_on_as_they_would_have(make_world: MakeWorld):
+    world = make_world()
+    _, together = play(world, SEEDS, 45)
+    ended = together[29].terminated | together[29].truncated
+    kept = [seed for seed in SEEDS if not ended[seed]]
+    kept = kept[1:] + kept[:1]  # in the order they are asked for in
+    assert 1 < len(kept) < len(SEEDS)
+    play(world, SEEDS, 30)
+    world.keep(torch.tensor(kept))
+    speeds = torch.tensor([[np.cos(2.0 * seed)] for seed in kept], dtype=torch.float32)
+    after = [world.step(speeds) for _ in range(15)]
+    for a, b in zip(after, together[30:], strict=True):
+        assert_close(a.features, b.features[kept], rtol=1e-3, atol=1e-4)
+        assert_close(a.reward, b.reward[kept], rtol=1e-3, atol=1e-4)
+        assert torch.equal(a.terminated, b.terminated[kept])
+        assert torch.equal(a.truncated, b.truncated[kept])
+    again, _ = play(world, SEEDS, 1)
+    assert again.shape[0] == len(SEEDS), "a reset begins with all of them"
+
+
+def test_returns_do_not_depend_on_leaving_ended_episodes_behind(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+):
+    world = make_world(horizon=60)
+    config = ControllerConfig(feature_size=world.feature_size, action_kinds=("symmetric",))
+    parameters = 0.5 * torch.randn(6, config.parameter_count, generator=torch.Generator().manual_seed(1))
+    kept: list[int] = []
+    keep = world.keep
+    monkeypatch.setattr(world, "keep", lambda rows: (kept.append(len(rows)), keep(rows)))
+    left_behind = returns(config, parameters, world, SEEDS)
+    assert kept, "nothing has ended in time to be left behind"
+    monkeypatch.setattr(fitness, "CROWDED", 0.0)
+    kept.clear()
+    carried_along = returns(config, parameters, world, SEEDS)
+    assert not kept
+    assert_close(left_behind, carried_along, rtol=1e-4, atol=1e-4)
 
 
 def test_every_reset_begins_anew(make_world: MakeWorld):

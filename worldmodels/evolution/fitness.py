@@ -10,7 +10,9 @@ from torch import Tensor
 from worldmodels.controller.linear import ControllerConfig, act
 from worldmodels.worlds.state import World
 
-LOOK_EVERY = 16  # ticks between two looks at whether all have ended: a look waits for the device
+LOOK_EVERY = 16  # ticks between two looks at who has ended: a look waits for the device
+CROWDED = 0.75  # share of the episodes that must be running, or the ended ones are left out of the batch
+AT_ONCE = 8192  # episodes in one batch: what a dream needs while it runs is bounded by this
 
 
 @torch.no_grad()
@@ -23,26 +25,47 @@ def returns(
 ) -> Tensor:
     """Return of every individual in every episode: parameters (P, n), R seeds -> (P, R).
 
-    All P * R episodes are played as one batch, and individual p meets the same R seeds as its rivals.
+    Individual p meets the same R seeds as its rivals. The episodes are played as one batch (in several of AT_ONCE at
+    most, where P * R is more; all individuals are in each). Those that have ended are left behind, so that a batch
+    costs about as much as its episodes are long.
 
     Args:
         jerk_cost: jerk_cost * |action - action before|^2 is taken off the return for each tick. Evolution
             finds it easy to flicker between extremes, which M has hardly seen and which spins the actual car.
     """
+    at_once = max(1, AT_ONCE // len(parameters))
+    batches = [seeds[first : first + at_once] for first in range(0, len(seeds), at_once)]
+    return torch.cat([_play(config, parameters, world, batch, jerk_cost) for batch in batches], dim=1)
+
+
+def _play(
+    config: ControllerConfig, parameters: Tensor, world: World, seeds: Sequence[int], jerk_cost: float
+) -> Tensor:
+    """One batch: parameters (P, n), R seeds -> returns (P, R)."""
     population, repeats = len(parameters), len(seeds)
-    seen = world.reset(list(seeds) * population)  # (P * R, F)
+    seen = world.reset(list(seeds) * population)  # (B, F), B = P * R at first
     parameters = parameters.to(seen.device)
+    players = parameters  # of the B episodes, as equal shares in their order: (P, n), later (B, n)
     total = torch.zeros(population * repeats, device=seen.device)
-    running = torch.ones_like(total, dtype=torch.bool)
+    rows = torch.arange(len(total), device=seen.device)  # (B,) which of all the episodes these are
+    running = torch.ones_like(rows, dtype=torch.bool)
     before: Tensor | None = None
     for tick in range(world.horizon):
-        actions = act(config, parameters, seen.view(population, repeats, -1)).flatten(0, 1)  # (P * R, A)
+        actions = act(config, players, seen.unflatten(0, (len(players), -1))).flatten(0, 1)  # (B, A)
         step = world.step(actions)
-        total += step.reward
+        earned = step.reward
         if jerk_cost > 0 and before is not None:
-            total -= jerk_cost * (actions - before).square().sum(dim=-1) * running
+            earned = earned - jerk_cost * (actions - before).square().sum(dim=-1) * running
+        total.index_add_(0, rows, earned)
         seen, before = step.features, actions
         running = ~(step.terminated | step.truncated)
-        if tick % LOOK_EVERY == LOOK_EVERY - 1 and not bool(running.any()):
-            break
+        if tick % LOOK_EVERY == LOOK_EVERY - 1:
+            left = int(running.sum())
+            if left == 0:
+                break
+            if left < CROWDED * len(running):
+                kept = running.nonzero().squeeze(1)
+                world.keep(kept)
+                rows, running, seen, before = rows[kept], running[kept], seen[kept], before[kept]
+                players = parameters[rows // repeats]
     return total.view(population, repeats)

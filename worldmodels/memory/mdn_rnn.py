@@ -22,9 +22,10 @@ class MDNRNNConfig:
     action_size: int = 3  # A
     hidden_size: int = 256  # N: LSTM units
     mixtures: int = 5  # K Gaussians per latent dimension
-    predicts_reward: bool = False  # needed for a dream that pays: the reward of each tick
+    predicts_reward: bool = False  # the reward of each tick; without it a dream pays 1 for each
     predicts_end: bool = False  # needed for a dream that ends: the logit that this tick is the last
     reward_scale: float = 1.0  # the reward head learns reward / reward_scale
+    restart_flag: bool = False  # one more input, as in the paper's Take Cover: 1 where an episode begins
 
     def __post_init__(self) -> None:
         for name in ("latent_size", "action_size", "hidden_size", "mixtures"):
@@ -35,7 +36,7 @@ class MDNRNNConfig:
 
     @property
     def input_size(self) -> int:
-        return self.latent_size + self.action_size
+        return self.latent_size + self.action_size + self.restart_flag
 
     @property
     def mixture_size(self) -> int:
@@ -59,6 +60,10 @@ class Recurrent(NamedTuple):
 
     h: Tensor
     c: Tensor
+
+    def restart(self) -> Tensor:
+        """The restart flag (B, 1): 1 where the memory is empty, as it is where an episode begins and nowhere else."""
+        return (self.c == 0).all(dim=-1, keepdim=True).to(self.c.dtype)
 
 
 class MDNRNN(nn.Module):
@@ -87,9 +92,18 @@ class MDNRNN(nn.Module):
 
     def sequence(self, z: Tensor, actions: Tensor, memory: Recurrent | None = None) -> Tensor:
         """Hidden states after each tick of whole sequences: z (B, T, Z), actions (B, T, A) -> h (B, T, N)."""
-        state = None if memory is None else (memory.h.unsqueeze(0), memory.c.unsqueeze(0))
-        hidden, _ = self.lstm(torch.cat([z, actions], dim=-1), state)
-        return hidden
+        return self.follow(z, actions, memory)[0]
+
+    def follow(self, z: Tensor, actions: Tensor, memory: Recurrent | None = None) -> tuple[Tensor, Recurrent]:
+        """As `sequence`, with the memory after the last tick."""
+        memory = self.initial(len(z)) if memory is None else memory
+        inputs = [z, actions]
+        if self.config.restart_flag:
+            later = z.new_zeros(len(z), z.shape[1] - 1, 1)
+            inputs.append(torch.cat([memory.restart().unsqueeze(1), later], dim=1))  # (B, T, 1)
+        state = (memory.h.unsqueeze(0), memory.c.unsqueeze(0))
+        hidden, (h, c) = self.lstm(torch.cat(inputs, dim=-1), state)
+        return hidden, Recurrent(h[0], c[0])
 
     def predict(self, hidden: Tensor) -> Prediction:
         """Read the heads off hidden states (..., N)."""
@@ -99,18 +113,25 @@ class MDNRNN(nn.Module):
         """The weights laid out for `tick`: one product for all gates, one for all heads."""
         inputs, recurrent = (self.lstm.get_parameter(name) for name in ("weight_ih_l0", "weight_hh_l0"))
         gates = torch.cat([inputs, recurrent], dim=1)  # (4N, Z + A + N)
+        order = torch.arange(self.config.output_size, device=gates.device)
+        mixture = order[: self.config.mixture_size].view(3, self.config.latent_size, self.config.mixtures)
+        order = torch.cat([mixture.transpose(1, 2).flatten(), order[self.config.mixture_size :]])
         return TickWeights(
             gates.detach().t().contiguous(),
             self.lstm.get_parameter("bias_ih_l0").detach().clone(),
-            self.head.weight.detach().t().contiguous(),
-            self.head.bias.detach().clone(),
+            self.head.weight.detach()[order].t().contiguous(),
+            self.head.bias.detach()[order],
         )
 
 
 class TickWeights(NamedTuple):
-    """M as plain tensors, for `advance` and `tick`."""
+    """M as plain tensors, for `advance` and `tick`.
 
-    gates: Tensor  # (Z + A + N, 4N), gates in torch's order: input, forget, cell, output
+    The head gives the mixture as (3, K, Z), where the network's own has (3, Z, K): whatever is computed for each of the
+    K components runs along Z, which lies side by side.
+    """
+
+    gates: Tensor  # (Z + A + N, 4N), or one row more; gates in torch's order: input, forget, cell, output
     gates_bias: Tensor  # (4N,)
     head: Tensor  # (N, outputs)
     head_bias: Tensor  # (outputs,)
@@ -118,7 +139,10 @@ class TickWeights(NamedTuple):
 
 def advance(weights: TickWeights, z: Tensor, action: Tensor, memory: Recurrent) -> Recurrent:
     """One LSTM step on what was seen and done: z (B, Z), action (B, A). A pure function of its arguments."""
-    inputs = torch.cat([z, action, memory.h], dim=-1)  # (B, Z + A + N)
+    parts = [z, action, memory.h]
+    if len(weights.gates) > z.shape[-1] + action.shape[-1] + memory.h.shape[-1]:
+        parts.insert(2, memory.restart())
+    inputs = torch.cat(parts, dim=-1)  # (B, Z + A + N), one more with the restart flag
     i, f, g, o = torch.addmm(weights.gates_bias, inputs, weights.gates).chunk(4, dim=-1)
     c = torch.sigmoid(f) * memory.c + torch.sigmoid(i) * torch.tanh(g)
     return Recurrent(torch.sigmoid(o) * torch.tanh(c), c)
@@ -129,7 +153,7 @@ class Tick(NamedTuple):
 
     z: Tensor  # (B, Z), the next latent
     memory: Recurrent
-    reward: Tensor | None  # (B,)
+    reward: Tensor  # (B,)
     end_logit: Tensor | None  # (B,)
 
 
@@ -151,15 +175,26 @@ def tick(
         uniform: (B, Z) in (0, 1), the randomness of the next latent. temperature: > 0, see `Mixture.sample`.
     """
     memory = advance(weights, z, action, memory)
-    prediction = read_heads(config, torch.addmm(weights.head_bias, memory.h, weights.head))
-    return Tick(
-        prediction.mixture.sample(uniform, temperature), memory, prediction.reward, prediction.end_logit
-    )
+    prediction = look_ahead(config, weights, memory)
+    # Paper, "VizDoom Experiment": without a reward head it is staying alive that pays.
+    reward = z.new_ones(len(z)) if prediction.reward is None else prediction.reward
+    return Tick(prediction.mixture.sample(uniform, temperature), memory, reward, prediction.end_logit)
+
+
+def look_ahead(config: MDNRNNConfig, weights: TickWeights, memory: Recurrent) -> Prediction:
+    """What M expects after what it remembers: `MDNRNN.predict` by the weights of a tick."""
+    outputs = torch.addmm(weights.head_bias, memory.h, weights.head)  # (B, outputs)
+    parts = outputs[:, : config.mixture_size].unflatten(1, (3, config.mixtures, config.latent_size))
+    return _name(config, Mixture(*parts.transpose(2, 3).unbind(1)), outputs)
 
 
 def read_heads(config: MDNRNNConfig, outputs: Tensor) -> Prediction:
-    """Name the parts of M's linear output (..., outputs)."""
+    """Name the parts of the network's linear output (..., outputs)."""
     mixture = Mixture.from_head(outputs[..., : config.mixture_size], config.latent_size, config.mixtures)
+    return _name(config, mixture, outputs)
+
+
+def _name(config: MDNRNNConfig, mixture: Mixture, outputs: Tensor) -> Prediction:
     column = config.mixture_size
     reward = end_logit = None
     if config.predicts_reward:

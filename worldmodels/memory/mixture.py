@@ -6,10 +6,13 @@ Paper: "MDN-RNN (M) Model" and "Appendix: Mixture Density Network + Recurrent Ne
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from worldmodels.memory.normal import normal_quantile
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
@@ -51,22 +54,32 @@ class Mixture(NamedTuple):
 
         Raises ValueError for a number that is not positive; a tensor is not looked at.
         """
-        if not isinstance(temperature, Tensor):
-            check_temperature(temperature)
-            scale: float | Tensor = math.sqrt(temperature)
-            logits = self.log_pi if temperature == 1.0 else self.log_pi / temperature
+        if isinstance(temperature, Tensor):
+            scale: float | Tensor = temperature.sqrt()
         else:
-            scale = temperature.sqrt()
-            logits = self.log_pi / temperature.unsqueeze(-1)
-        cdf = torch.softmax(logits, dim=-1).cumsum(dim=-1)  # (..., Z, K)
-        # The last entry may round to less than 1: only the first K - 1 bounds are compared.
-        chosen = (uniform.unsqueeze(-1) > cdf[..., :-1]).sum(dim=-1, keepdim=True)  # (..., Z, 1)
-        upper = cdf.gather(-1, chosen)
-        lower = torch.where(chosen > 0, cdf.gather(-1, (chosen - 1).clamp_min(0)), torch.zeros_like(upper))
-        rest = ((uniform.unsqueeze(-1) - lower) / (upper - lower)).clamp(1e-6, 1 - 1e-6)
-        noise = math.sqrt(2) * torch.erfinv(2 * rest - 1)
-        mu, log_sigma = self.mu.gather(-1, chosen), self.log_sigma.gather(-1, chosen)
-        return mu.squeeze(-1) + scale * (torch.exp(log_sigma) * noise).squeeze(-1)
+            check_temperature(temperature)
+            scale = math.sqrt(temperature)
+        # K steps over (..., Z): without sums, searches and gathers along K this is all one loop to a compiler.
+        logits = [logit / temperature for logit in self.log_pi.unbind(-1)]
+        largest = reduce(torch.maximum, logits)
+        weights = [torch.exp(logit - largest) for logit in logits]  # unnormalised
+        level = uniform * reduce(torch.add, weights)
+        (weight, *weights), (mu, *mus), (log_sigma, *log_sigmas) = (
+            weights,
+            self.mu.unbind(-1),
+            self.log_sigma.unbind(-1),
+        )
+        lower, upper = torch.zeros_like(level), weight  # bounds of the component's slice
+        for next_weight, next_mu, next_log_sigma in zip(weights, mus, log_sigmas, strict=True):
+            beyond = level > upper
+            lower, weight = torch.where(beyond, upper, lower), torch.where(beyond, next_weight, weight)
+            mu, log_sigma = (
+                torch.where(beyond, next_mu, mu),
+                torch.where(beyond, next_log_sigma, log_sigma),
+            )
+            upper = upper + next_weight
+        rest = ((level - lower) / weight).clamp(1e-6, 1 - 1e-6)
+        return mu + scale * torch.exp(log_sigma) * normal_quantile(rest)
 
 
 def check_temperature(temperature: float) -> None:

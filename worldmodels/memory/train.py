@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
+from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig, Recurrent
 from worldmodels.rollouts.latents import LatentEpisode
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.folder import RunFolder
@@ -29,6 +30,7 @@ class MemoryTraining(AdamConfig):
     final_learning_rate: float = 1e-5
     clip: float | None = 1.0
     sequence_length: int = 999  # ticks; longer episodes are cut at random, see `SequenceBatches`
+    carry: bool = False  # ... or followed from cut to cut with M's memory carried on, see `StreamBatches`
     reward_weight: float = 1.0  # of the squared error of the scaled reward
     reward_clip: float = 10.0  # to +-this, since the -100 for leaving the field would drown the rest
     end_weight: float = 1.0  # of the cross-entropy of the end
@@ -72,6 +74,43 @@ class SequenceBatches:
         return pad(parts)
 
 
+class StreamBatches:
+    """Batches of which each row follows one episode after the other, cut into windows of `sequence_length` ticks.
+
+    Episodes are drawn at random with replacement. A window goes on where the row's window of the step before has
+    ended, so that M's memory can be carried on; the last one of an episode is padded.
+    """
+
+    def __init__(self, episodes: Sequence[LatentEpisode], training: MemoryTraining, seed: int) -> None:
+        if not episodes:
+            raise ValueError("no episodes to learn from")
+        self.episodes, self.training = episodes, training
+        rows = training.batch_size
+        self._streams = [numpy_stream(seed, "streams", row) for row in range(rows)]
+        self._begins: list[list[int]] = [[0] for _ in range(rows)]  # steps at which a row's episodes begin
+        self._drawn: list[list[int]] = [[] for _ in range(rows)]  # which they are
+
+    def batch(self, step: int) -> tuple[Batch, Tensor]:
+        """The batch of a training step, and (B,) 1 where a row goes on with an episode, 0 where it begins one."""
+        parts, goes_on = [], []
+        for row in range(self.training.batch_size):
+            which, begin = self._episode(row, step)
+            length = self.training.sequence_length
+            parts.append(self.episodes[which].part((step - begin) * length, length))
+            goes_on.append(float(step > begin))
+        return pad(parts), torch.tensor(goes_on)
+
+    def _episode(self, row: int, step: int) -> tuple[int, int]:
+        """The episode that a row follows at a step, and the step at which it began it."""
+        begins, drawn = self._begins[row], self._drawn[row]
+        while begins[-1] <= step:
+            drawn.append(int(self._streams[row].integers(len(self.episodes))))
+            windows = -(-self.episodes[drawn[-1]].length // self.training.sequence_length)
+            begins.append(begins[-1] + windows)
+        at = bisect_right(begins, step) - 1
+        return drawn[at], begins[at]
+
+
 def pad(episodes: Sequence[LatentEpisode]) -> Batch:
     """Episodes side by side, zeros behind the end of the shorter."""
     lengths = [episode.length for episode in episodes]
@@ -91,16 +130,19 @@ def pad(episodes: Sequence[LatentEpisode]) -> Batch:
     return Batch(*(torch.from_numpy(a) for a in (mu, logvar, actions, rewards, ended, weight)))
 
 
-def memory_loss(model: MDNRNN, batch: Batch, noise: Tensor, training: MemoryTraining) -> dict[str, Tensor]:
-    """M's loss on a batch, for standard normal noise (B, T + 1, Z): scalars by name.
+def memory_loss(
+    model: MDNRNN, batch: Batch, noise: Tensor, training: MemoryTraining, memory: Recurrent | None = None
+) -> tuple[dict[str, Tensor], Recurrent]:
+    """M's loss on a batch, for standard normal noise (B, T + 1, Z): scalars by name; and M's memory behind it.
 
     "nll" is the paper's: mean negative log-likelihood of the next latent, per latent dimension, in nats. An
     ended episode's last frame is as real as the others, so its latent counts too. "reward" is the mean
     squared error in units of the reward scale, "end" the cross-entropy in nats, "loss" the weighted sum that
-    is minimised.
+    is minimised. `memory` is that before the first tick; None is empty.
     """
     z = batch.mu + torch.exp(0.5 * batch.logvar) * noise  # (B, T + 1, Z)
-    prediction = model.predict(model.sequence(z[:, :-1], batch.actions))
+    hidden, memory = model.follow(z[:, :-1], batch.actions, memory)
+    prediction = model.predict(hidden)
     total = batch.weight.sum()
 
     def mean(values: Tensor) -> Tensor:
@@ -122,7 +164,7 @@ def memory_loss(model: MDNRNN, batch: Batch, noise: Tensor, training: MemoryTrai
         )
         parts["loss"] = parts["loss"] + training.end_weight * error
         parts["end"] = error.detach()
-    return parts
+    return parts, memory
 
 
 def train_memory(
@@ -149,13 +191,26 @@ def train_memory(
     if start is not None:
         model.load_state_dict(start.state_dict())
     model.to(device)
-    batches = SequenceBatches(episodes, training, stream(seed, "memory", round, "batches"))
+    draw = stream(seed, "memory", round, "batches")
+    sequences = None if training.carry else SequenceBatches(episodes, training, draw)
+    streams = StreamBatches(episodes, training, draw) if training.carry else None
+    carried = model.initial(training.batch_size)
 
     def batch_loss(step: int) -> dict[str, Tensor]:
-        batch = batches.batch(step)
+        if streams is not None:
+            batch, goes_on = streams.batch(step)
+            before = Recurrent(*(part * goes_on.to(device).unsqueeze(1) for part in carried))
+        else:
+            assert sequences is not None
+            batch, before = sequences.batch(step), None
         noise = torch.randn(batch.mu.shape, generator=torch_stream(seed, "memory", round, "noise", step))
         with autocast(device, training.precision):
-            return memory_loss(model, Batch(*(part.to(device) for part in batch)), noise.to(device), training)
+            batch = Batch(*(part.to(device) for part in batch))
+            loss, after = memory_loss(model, batch, noise.to(device), training, before)
+        if training.carry:
+            for mine, new in zip(carried, after, strict=True):
+                mine.copy_(torch.nan_to_num(new.detach()))  # a step that diverged must not be remembered
+        return loss
 
     return optimise(
         model,
@@ -168,6 +223,7 @@ def train_memory(
         made_from=made_from,
         round=round,
         save_every=save_every,
+        carried=carried._asdict() if training.carry else {},
     )
 
 

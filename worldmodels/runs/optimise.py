@@ -75,6 +75,7 @@ def optimise(
     made_from: Mapping[str, str],
     round: int,
     save_every: float = 20.0,
+    carried: Mapping[str, Tensor] | None = None,
 ) -> str:
     """Train `model` for config.steps steps and save it at `path`; returns its sha256.
 
@@ -85,16 +86,18 @@ def optimise(
     Args:
         batch_loss: step -> {"loss": what is minimised, other names: what is logged}, scalars.
         save_every: seconds between two checkpoints of an unfinished training.
+        carried: tensors that `batch_loss` changes in place from step to step, and that the next step depends on.
     Raises:
         UserError: when GIVE_UP_AFTER steps in a row were not finite. The last checkpoint stays.
     """
     resume = run.resume(path)
+    carried = carried or {}
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     adam = torch.optim.Adam(parameters.values(), lr=config.learning_rate, fused=True)
     full_config = {"model": model_config, "training": asdict(config)}
     first, undone = 0, 0
     if resume.exists():
-        first, undone = _restore(resume, model, parameters, adam, kind, full_config, made_from)
+        first, undone = _restore(resume, model, parameters, adam, carried, kind, full_config, made_from)
     in_a_row = 0
     saved = time.monotonic()
     name = f"{kind}-{round:02d}"
@@ -128,7 +131,7 @@ def optimise(
                 bar.advance(0, **numbers, **({"undone": undone} if undone else {}))
             bar.advance()
             if interrupt.requested or time.monotonic() - saved > save_every:
-                state = _training_state(model, parameters, adam)
+                state = _training_state(model, parameters, adam, carried)
                 progressed = {"step": step + 1, "undone": undone}
                 save_checkpoint(
                     resume,
@@ -160,14 +163,17 @@ def _finite(loss: Tensor, parameters: Mapping[str, nn.Parameter]) -> bool:
 
 
 def _training_state(
-    model: nn.Module, parameters: Mapping[str, nn.Parameter], adam: torch.optim.Adam
+    model: nn.Module,
+    parameters: Mapping[str, nn.Parameter],
+    adam: torch.optim.Adam,
+    carried: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    """Everything that the next step depends on: weights and Adam's averages."""
+    """Everything that the next step depends on: weights, Adam's averages, and what is carried on."""
     state = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for name, parameter in parameters.items():
         for key, value in adam.state[parameter].items():
             state[f"adam.{key}.{name}"] = value
-    return state
+    return state | {f"carried.{name}": tensor for name, tensor in carried.items()}
 
 
 def _restore(
@@ -175,6 +181,7 @@ def _restore(
     model: nn.Module,
     parameters: Mapping[str, nn.Parameter],
     adam: torch.optim.Adam,
+    carried: Mapping[str, Tensor],
     kind: str,
     config: dict[str, Any],
     made_from: Mapping[str, str],
@@ -195,6 +202,8 @@ def _restore(
             key: value.to(parameter.device) if key == "step" else torch.empty_like(parameter).copy_(value)
             for key, value in saved.items()
         }
+    for name, tensor in carried.items():
+        tensor.copy_(checkpoint.weights[f"carried.{name}"])
     return checkpoint.progress["step"], checkpoint.progress["undone"]
 
 

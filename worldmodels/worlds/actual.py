@@ -43,6 +43,11 @@ class Senses:
         self.memory = Recurrent(self.memory.h * kept, self.memory.c * kept)
         return self._look(frames)
 
+    @torch.inference_mode()
+    def keep(self, rows: Tensor) -> None:
+        """Go on with games `rows` (n,) int64 only."""
+        self.z, self.memory = self.z[rows], Recurrent(*(part[rows] for part in self.memory))
+
     def _look(self, frames: np.ndarray) -> Tensor:
         self.z, _ = self.vision.encode(pixels(torch.from_numpy(frames).to(self.device)))
         return features(self.feature_kind, self.z, self.memory)
@@ -58,16 +63,26 @@ class ActualWorld:
     def reset(self, seeds: Sequence[int]) -> Tensor:
         """Begin one game for each seed. Returns features (B, F)."""
         self._tick = 0
+        self._games = np.arange(len(seeds))  # the pool's games that are still played
+        # The pool wants an action for ended games too, which it ignores; this one is valid in every game.
+        self._actions = np.tile(self.pool.spec.action_low, (len(seeds), 1))
         return self.senses.begin(self.pool.reset(seeds))
 
     def step(self, actions: Tensor) -> Step:
         """Act in every game: actions (B, A)."""
-        step = self.pool.step(actions.cpu().numpy())
+        self._actions[self._games] = actions.cpu().numpy()
+        step = self.pool.step(self._actions)
         self._tick += 1
-        seen = self.senses.go_on(actions, step.frames)
-        device = seen.device
-        terminated = torch.from_numpy(step.terminated).to(device)
-        truncated = torch.from_numpy(step.truncated).to(device)
+        seen = self.senses.go_on(actions, step.frames[self._games])
+        rewards, terminated, truncated = (
+            torch.from_numpy(part[self._games]).to(seen.device)
+            for part in (step.rewards, step.terminated, step.truncated)
+        )
         if self._tick >= self.horizon:
             truncated = ~terminated
-        return Step(seen, torch.from_numpy(step.rewards).to(device), terminated, truncated)
+        return Step(seen, rewards, terminated, truncated)
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with episodes `rows` (n,) int64 only: V and M no longer look at the others."""
+        self._games = self._games[rows.cpu().numpy()]
+        self.senses.keep(rows)

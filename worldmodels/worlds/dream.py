@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from worldmodels.memory.mdn_rnn import MDNRNN, Recurrent, tick
+from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig, Recurrent, TickWeights, tick
 from worldmodels.worlds import noise
+from worldmodels.worlds.compiled import EXAMPLE, compiled
 from worldmodels.worlds.starts import Starts
 from worldmodels.worlds.state import Step, feature_size, features
 
@@ -63,13 +65,59 @@ def fall_asleep(starts: Starts, seeds: Sequence[int], openings: float) -> tuple[
     return z, Recurrent(starts.h[rows], starts.c[rows]), noise.fork(keys, TICKS)
 
 
+class Dreams(NamedTuple):
+    """Where B dreams stand."""
+
+    z: Tensor  # (B, Z)
+    h: Tensor  # (B, N), with c M's memory
+    c: Tensor  # (B, N)
+    keys: Tensor  # (B,) int64, of their random numbers
+    ticks: Tensor  # (B,) int64, dreamt so far
+    ended: Tensor  # (B,) bool
+    disturbance: Tensor  # (B, A), the noise on the last actions
+
+
+def dream_on(
+    model: MDNRNNConfig,
+    weights: TickWeights,
+    config: DreamConfig,
+    bounds: tuple[Tensor, Tensor] | None,
+    temperature: Tensor,
+    dreams: Dreams,
+    actions: Tensor,
+) -> tuple[Dreams, Tensor]:
+    """One tick of B dreams: where they stand after it, and what it earned (B,). A pure function of its arguments.
+
+    Args:
+        config: of which the action noise is used. bounds: see `DreamWorld`. temperature: (1, 1). actions: (B, A).
+    """
+    disturbance, size = dreams.disturbance, model.latent_size
+    if config.action_noise > 0:
+        uniform = noise.uniform(dreams.keys, dreams.ticks, size + model.action_size)
+        rho = config.noise_correlation
+        shock = noise.to_normal(uniform[:, size:]) * (config.action_noise * math.sqrt(1 - rho**2))
+        disturbance = rho * disturbance + shock
+        actions = actions + disturbance
+        actions = actions if bounds is None else actions.clamp(*bounds)
+        uniform = uniform[:, :size]
+    else:
+        uniform = noise.uniform(dreams.keys, dreams.ticks, size)
+    memory = Recurrent(dreams.h, dreams.c)
+    z, (h, c), reward, end_logit = tick(model, weights, dreams.z, actions, memory, uniform, temperature)
+    assert end_logit is not None, "DreamWorld has checked"
+    # The end is a cut-off and not a draw, as in the paper: over when it is likelier than not.
+    ended = dreams.ended | (end_logit > 0)
+    after = Dreams(z, h, c, dreams.keys, dreams.ticks + 1, ended, disturbance)
+    return after, torch.where(dreams.ended, 0.0, reward)
+
+
 class DreamWorld:
     """B dreams at once, a World.
 
     Everything in a dream follows from its seed and the actions, whoever dreams beside it.
 
     Args:
-        model: M with both extra heads; ValueError without them.
+        model: M with a head for the end; ValueError without it.
         starts: where to begin; the dream runs on their device.
         feature_kind: what C sees, one of `state.FEATURES`.
         action_bounds: smallest and largest action (A,), to clip disturbed actions to; None: no clipping.
@@ -83,68 +131,67 @@ class DreamWorld:
         feature_kind: str = "zh",
         action_bounds: tuple[Tensor, Tensor] | None = None,
     ) -> None:
-        if not (model.config.predicts_reward and model.config.predicts_end):
-            raise ValueError("a dream needs an M that predicts the reward and the end")
+        if not model.config.predicts_end:
+            raise ValueError("a dream needs an M that predicts the end")
         self.model_config, self.weights = model.config, model.tick_weights()
         self.starts, self.config, self.feature_kind = starts, config, feature_kind
         self.horizon = config.horizon
         self.feature_size = feature_size(feature_kind, model.config.latent_size, model.config.hidden_size)
-        self.action_bounds = action_bounds
         self.device = starts.mu.device
+        temperature = torch.full((1, 1), config.temperature, device=self.device)
+        self._settings = model.config, self.weights, config, action_bounds, temperature
+        self._dream_on = dream_on
+
+    @property
+    def z(self) -> Tensor:
+        """The latents of the dreams (B, Z)."""
+        return self._dreams.z
+
+    @property
+    def memory(self) -> Recurrent:
+        """M's memory of the dreams."""
+        return Recurrent(self._dreams.h, self._dreams.c)
+
+    def compile(self) -> None:
+        """Dream with a compiled tick from here on; see `compiled`, which says where that cannot be had."""
+        if self.device.type == "cpu":
+            actions = torch.zeros(EXAMPLE, self.model_config.action_size)
+            self._dream_on = compiled(dream_on, *self._settings, self._asleep(range(EXAMPLE)), actions)
 
     @torch.no_grad()
     def reset(self, seeds: Sequence[int]) -> Tensor:
         """Fall asleep: each seed chooses its start and its first latent. Returns features (B, F)."""
-        self.z, self.memory, self._keys = fall_asleep(self.starts, seeds, self.config.openings)
-        self._tick: int | Tensor = 0  # (B,) once dreams have begun at different times
-        self._ended = torch.zeros(len(self.z), dtype=torch.bool, device=self.device)
-        self._disturbance = torch.zeros(len(self.z), self.model_config.action_size, device=self.device)
-        return features(self.feature_kind, self.z, self.memory)
+        self._dreams = self._asleep(seeds)
+        return self._features()
 
     @torch.no_grad()
     def restart(self, rows: Sequence[int], seeds: Sequence[int]) -> Tensor:
         """Let dreams `rows` begin anew, each from its seed, while the others go on. Returns features (B, F)."""
         at = torch.tensor(rows, dtype=torch.int64, device=self.device)
-        z, memory, keys = fall_asleep(self.starts, seeds, self.config.openings)
-        if isinstance(self._tick, int):
-            self._tick = torch.full_like(self._keys, self._tick)
-        self._tick = self._tick.index_fill(0, at, 0)
-        self.z, self._keys = self.z.index_copy(0, at, z), self._keys.index_copy(0, at, keys)
-        self.memory = Recurrent(
-            *(old.index_copy(0, at, new) for old, new in zip(self.memory, memory, strict=True))
+        begun = self._asleep(seeds)
+        self._dreams = Dreams(
+            *(old.index_copy(0, at, new) for old, new in zip(self._dreams, begun, strict=True))
         )
-        self._ended = self._ended.index_fill(0, at, False)
-        self._disturbance = self._disturbance.index_fill(0, at, 0.0)
-        return features(self.feature_kind, self.z, self.memory)
+        return self._features()
+
+    @torch.no_grad()
+    def keep(self, rows: Tensor) -> None:
+        """Dream on in dreams `rows` (n,) int64 only."""
+        self._dreams = Dreams(*(part[rows] for part in self._dreams))
 
     @torch.no_grad()
     def step(self, actions: Tensor) -> Step:
         """Dream one tick: actions (B, A)."""
-        latent, action = self.model_config.latent_size, self.model_config.action_size
-        if self.config.action_noise > 0:
-            uniform = noise.uniform(self._keys, self._tick, latent + action)
-            actions = self._disturbed(actions, uniform[:, latent:])
-            uniform = uniform[:, :latent]
-        else:
-            uniform = noise.uniform(self._keys, self._tick, latent)
-        after = tick(
-            self.model_config, self.weights, self.z, actions, self.memory, uniform, self.config.temperature
-        )
-        assert after.reward is not None, "the constructor has checked"
-        assert after.end_logit is not None, "the constructor has checked"
-        self.z, self.memory = after.z, after.memory
-        self._tick = self._tick + 1
-        reward = torch.where(self._ended, 0.0, after.reward)
-        # The end is a cut-off and not a draw, as in the paper: over when it is likelier than not.
-        self._ended = self._ended | (after.end_logit > 0)
-        truncated = torch.zeros_like(self._ended).logical_or_(torch.as_tensor(self._tick >= self.horizon))
-        return Step(
-            features(self.feature_kind, self.z, self.memory), reward, self._ended, truncated & ~self._ended
-        )
+        self._dreams, reward = self._dream_on(*self._settings, self._dreams, actions)
+        ended = self._dreams.ended
+        truncated = (self._dreams.ticks >= self.horizon) & ~ended
+        return Step(self._features(), reward, ended, truncated)
 
-    def _disturbed(self, actions: Tensor, uniform: Tensor) -> Tensor:
-        rho = self.config.noise_correlation
-        shock = noise.to_normal(uniform) * (self.config.action_noise * math.sqrt(1 - rho**2))
-        self._disturbance = rho * self._disturbance + shock
-        actions = actions + self._disturbance
-        return actions if self.action_bounds is None else actions.clamp(*self.action_bounds)
+    def _asleep(self, seeds: Sequence[int]) -> Dreams:
+        z, memory, keys = fall_asleep(self.starts, seeds, self.config.openings)
+        ended = torch.zeros_like(keys, dtype=torch.bool)
+        disturbance = z.new_zeros(len(z), self.model_config.action_size)
+        return Dreams(z, *memory, keys, torch.zeros_like(keys), ended, disturbance)
+
+    def _features(self) -> Tensor:
+        return features(self.feature_kind, self.z, self.memory)

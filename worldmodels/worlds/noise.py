@@ -5,11 +5,12 @@ A dream is then the same whether it runs alone or among a thousand, and can be r
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from worldmodels.memory.normal import normal_quantile
 
 _WORD = 0xFFFFFFFF
 
@@ -51,7 +52,7 @@ def normal(keys: Tensor, tick: int, count: int) -> Tensor:
 
 def to_normal(uniform: Tensor) -> Tensor:
     """Uniform numbers in (0, 1) to standard normal ones, by the inverse CDF."""
-    return math.sqrt(2) * torch.erfinv(2 * uniform - 1)
+    return normal_quantile(uniform)
 
 
 def fork(keys: Tensor, number: int) -> Tensor:

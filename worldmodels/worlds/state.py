@@ -43,6 +43,10 @@ class World(Protocol):
         """Act in every episode: actions (B, A) in the game's units."""
         ...
 
+    def keep(self, rows: Tensor) -> None:
+        """Go on with episodes `rows` (n,) int64 of the B only, in this order. The others must have ended."""
+        ...
+
 
 def features(kind: str, z: Tensor, memory: Recurrent) -> Tensor:
     """What C sees: "z" (B, Z), "zh" (B, Z + N) or "zch" (B, Z + 2N), in the order of these letters.
