@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from worldmodels.envs.game import GameSpec
 from worldmodels.evolution.evolve import evolve, load_controller
 from worldmodels.evolution.fitness import returns
 from worldmodels.experiments import at_round
 from worldmodels.memory.train import train_memory
+from worldmodels.pipeline.meter import meter
 from worldmodels.pipeline.stage import Done
 from worldmodels.pipeline.work import Work, count_frames, mean_and_error
 from worldmodels.rollouts.collect import collect
 from worldmodels.rollouts.exploration import Policy, random_networks, random_walk
+from worldmodels.rollouts.held_actions import HeldActions, VariedHolds
 from worldmodels.rollouts.store import EpisodeStore
+from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.files import read_json, write_json
 from worldmodels.runs.progress import progress
 from worldmodels.runs.seeds import stream
 from worldmodels.vision.encode import encode_rollouts
 from worldmodels.vision.train import train_vision
+from worldmodels.worlds.compiled import PAYS_FROM
 
 
 def collect_round(work: Work, round: int) -> Done:
@@ -32,9 +38,13 @@ def collect_round(work: Work, round: int) -> Done:
     """
     config, store = work.experiment.collect, work.store(round)
     if round == 0:
-        explorer: Policy = {"random-networks": random_networks, "random-walk": random_walk}[
-            config.exploration
-        ](work.spec)
+        explorers: dict[str, Callable[[GameSpec], Policy]] = {
+            "random-networks": random_networks,
+            "random-walk": random_walk,
+            "held-actions": HeldActions,
+            "varied-holds": VariedHolds,
+        }
+        explorer = explorers[config.exploration](work.spec)
         segments: list[tuple[Policy, int, int, int | None]]
         segments = [(explorer, config.first_episodes, config.first_ticks, None)]
     else:
@@ -64,6 +74,7 @@ def collect_round(work: Work, round: int) -> Done:
                         ticks,
                         work.experiment.action_repeat,
                         patience=patience,
+                        shortest=config.shortest if round == 0 else 0,
                     )
                 bar.advance(len(batch))
             first += count
@@ -76,7 +87,7 @@ def collect_round(work: Work, round: int) -> Done:
         content = read_json(work.run.dream_score(round - 1)) | {"actual": actual, "game_steps": frames}
         write_json(work.run.evaluation(f"round-{round - 1:02d}"), content)
         summary = (
-            f"the car of round {round - 1} scores {actual['mean']:.0f} ± {actual['standard_error']:.0f} "
+            f"C of round {round - 1} scores {actual['mean']:.0f} ± {actual['standard_error']:.0f} "
             f"(standard error, {config.trials} episodes)"
         )
     else:
@@ -167,23 +178,35 @@ def evolve_round(work: Work, round: int) -> Done:
 
 
 def grow(
-    work: Work, round: int, *, path: Path, log_name: str, temperature: float, generations: int, dreams: int
+    work: Work,
+    round: int,
+    *,
+    path: Path,
+    log_name: str,
+    temperature: float,
+    generations: int,
+    dreams: int,
+    evolution_seed: int = 0,
 ) -> dict[str, Any]:
     """Evolve a C in the dream of a round's M, unless it is at `path` already, and score it in fresh dreams.
 
     Cs of one round that differ in the temperature alone are sought with the same random numbers, begin at the same
-    parameters and are scored in dreams of the same seeds.
+    parameters and are scored in dreams of the same seeds. Another `evolution_seed` is another search: 0 is the run's.
 
     Returns:
-        mean, std, standard_error and episodes of its returns, the ticks of a dream, and the mean in 1000 steps.
+        mean, std, standard_error and episodes of its returns, the ticks of a dream, and the mean in 1000 steps; where
+        actual episodes chose C (evolution.select_actual) also `selected`, which says how many.
     """
     experiment = work.experiment
-    _, vision = work.vision(round)
+    vision, vision_hash = work.vision(round)
     memory, memory_hash = work.memory(round)
-    made_from = {"vision": vision, "memory": memory_hash}
+    made_from = {"vision": vision_hash, "memory": memory_hash}
     horizon = at_round(experiment.rounds.horizons, round)
     dream = replace(experiment.dream, temperature=temperature, horizon=horizon)
     world = work.dream(round, memory, experiment.controller.features, dream)
+    # By the settings alone, and for the scoring below too: a run that was stopped dreams on as it began.
+    if generations * experiment.evolution.population * experiment.evolution.repeats * horizon >= PAYS_FROM:
+        world.compile()
     if not path.exists():
         start = None
         if round > 0 and not experiment.evolution.afresh:
@@ -196,14 +219,16 @@ def grow(
             path=path,
             log_name=log_name,
             round=round,
-            seed=experiment.seed,
+            seed=stream(experiment.seed, "evolution", evolution_seed) if evolution_seed else experiment.seed,
             made_from=made_from,
             start=start,
             save_every=experiment.save_every,
+            meter=meter(work, vision, memory, world),
         )
     config, parameters, _ = load_controller(path, made_from)
     seeds = [stream(experiment.seed, "dream-score", i) for i in range(dreams)]
     dreamt = returns(config, parameters[None].to(work.device), world, seeds)[0].cpu().numpy()
     score = mean_and_error(dreamt) | {"ticks": world.horizon}
     score["per_1000_steps"] = score["mean"] * 1000 / (world.horizon * experiment.action_repeat)
-    return score
+    selected = load_checkpoint(path, kind="controller").progress.get("selected")
+    return score | ({"selected": selected} if selected else {})
