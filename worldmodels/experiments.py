@@ -171,7 +171,7 @@ def take_cover_demo() -> Experiment:
     return replace(
         paper,
         preset="demo",
-        rounds=RoundsConfig(vision_steps=(3600,), memory_steps=(2400,), generations=(100,), horizons=(2100,)),
+        rounds=RoundsConfig(vision_steps=(3600,), memory_steps=(2400,), generations=(60,), horizons=(2100,)),
         mirror=True,
         collect=replace(paper.collect, first_episodes=1000, exploration="varied-holds"),
         vision=VisionTraining(
