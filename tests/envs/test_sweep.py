@@ -8,9 +8,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from worldmodels.envs import hired
+from worldmodels.envs.game import game
+from worldmodels.envs.gymnasium_games import GymnasiumGames
+from worldmodels.envs.pool import EpisodePool
 from worldmodels.envs.sweep import start_sweeper
+from worldmodels.errors import UserError
 
 pytest.importorskip("vizdoom")
 pytestmark = pytest.mark.skipif(
@@ -108,7 +114,7 @@ ENDS: dict[str, tuple[Callable[[Played], None], str]] = {
     ),
     "an engine is killed": (
         lambda played: kill(played.engines[0]),
-        "UserError: The program that plays take-cover died (ViZDoom",
+        "UserError: The program that plays take-cover died",
     ),
 }
 
@@ -126,6 +132,21 @@ def test_nothing_is_left_behind_when(end: str, tmp_path: Path):
         errors
     )  # the program's own, none of a worker
     assert last_words in errors[-400:], errors
+
+
+def test_a_worker_that_waits_for_a_dead_engine_is_noticed(monkeypatch: pytest.MonkeyPatch):
+    """As one killed while it held the lock of ViZDoom's queue; here the worker is stopped, and never answers."""
+    monkeypatch.setattr(hired, "SUSPICIOUS", 1.0)
+    games = GymnasiumGames(game("take-cover"), workers=1)
+    with EpisodePool(game("take-cover"), games) as pool:
+        pool.reset([1, 2])
+        (worker,) = games._workers
+        engine = children(worker.process.pid)[0]
+        os.kill(engine, signal.SIGKILL)
+        assert wait_until(lambda: engine not in children(worker.process.pid), 20)
+        os.kill(worker.process.pid, signal.SIGSTOP)
+        with pytest.raises(UserError, match="The program that plays take-cover died"):
+            pool.step(np.zeros((2, 1), np.float32))
 
 
 def test_nothing_is_left_behind_by_an_ordinary_end(tmp_path: Path):

@@ -106,6 +106,8 @@ class GymnasiumGames:
                     reply = self._answer(self._workers[worker])
                     if hear is not None:
                         hear(worker, first, reply)
+            for worker, request in requests.items():
+                self._workers[worker].rest(started="seeds" in request)
         except BaseException:
             self.close()
             raise
@@ -113,6 +115,8 @@ class GymnasiumGames:
     def _answer(self, worker: HiredWorker) -> dict[str, Any]:
         name, again = self._spec.name, "run the command again, with fewer episodes at once."
         reply = worker.answer()
+        if reply is None and worker.lost_engine:
+            raise UserError(f"The program that plays {name} died, mostly for a lack of memory: {again}")
         if reply is None:
             raise UserError(
                 f"A worker process that plays {name} died, exit code {worker.process.wait()} (-9 is mostly "

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from worldmodels.envs.sweep import start_sweeper, sweep
 from worldmodels.envs.wire import SharedFrames, read_message, write_message
 
 GRACE = 10.0  # seconds in which a worker may end its games itself
+SUSPICIOUS = 5.0  # seconds without an answer after which a worker's engines are looked for
 
 
 class HiredWorker:
@@ -42,18 +45,49 @@ class HiredWorker:
         os.close(held)
         self._sweeper = start_sweeper(self.process.pid, self._folder, ends)
         os.close(ends)
+        self.lost_engine = (
+            False  # whether the worker was killed because it waited for an engine that had died
+        )
+        self._engines: set[int] = set()
+        self._asked: float | None = None  # when the request was sent that is not answered yet
+        self._dismissed = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def ask(self, request: dict[str, Any]) -> None:
         """Send a request."""
+        self._asked = time.monotonic()
         with contextlib.suppress(BrokenPipeError):  # a dead worker is reported by the missing answer
             write_message(_open(self.process.stdin), request)
 
     def answer(self) -> dict[str, Any] | None:
         """The next answer; None when the worker has died."""
-        return read_message(_open(self.process.stdout))
+        reply = read_message(_open(self.process.stdout))
+        self._asked = time.monotonic() if reply is not None else None
+        return reply
+
+    def rest(self, started: bool) -> None:
+        """Everything is answered. Where games were started, their engines are remembered."""
+        self._asked = None
+        if started:
+            self._engines = _children(self.process.pid)
+
+    def _watch(self) -> None:
+        """Kill the worker when it waits for an engine that has died.
+
+        An engine that is killed while it holds the lock of ViZDoom's message queue leaves the worker waiting for ever.
+        """
+        while not self._dismissed.wait(1.0):
+            asked = self._asked
+            if asked is None or time.monotonic() - asked < SUSPICIOUS:
+                continue
+            if self._engines - _children(self.process.pid):
+                self.lost_engine = True
+                self.process.kill()
+                return
 
     def dismiss(self) -> None:
         """Let it end its games and go; does not wait."""
+        self._dismissed.set()
         with contextlib.suppress(BrokenPipeError):  # of a request that was never read
             _open(self.process.stdin).close()
 
@@ -71,6 +105,15 @@ class HiredWorker:
             sweep(self.process.pid, self._folder)
         _open(self.process.stdout).close()
         self.shared.close()
+
+
+def _children(pid: int) -> set[int]:
+    """Ids of a process's children that still run; none where there is no /proc, as on macOS."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # it ended in this moment
+            found |= {int(child) for child in task.read_text().split()}
+    return found
 
 
 def _open(pipe: Any) -> Any:
