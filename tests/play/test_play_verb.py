@@ -202,7 +202,7 @@ def test_no_game_outlives_the_program(car_run, number, code):
                 if header["screen"] == "compare":
                     break
         games = children(program.pid)
-        assert len(games) == 1
+        assert len(games) == 2, "a worker, and who sweeps up after it"
         program.send_signal(number)
         program.wait(60)
         assert program.returncode == code
