@@ -105,9 +105,9 @@ def test_half_of_the_frames_are_mirrored(
     seen: list[Tensor] = []
     loss = VAE.loss
 
-    def recording(self: VAE, pixels: Tensor, noise: Tensor) -> VAELoss:
+    def recording(self: VAE, pixels: Tensor, noise: Tensor, weight: Tensor | None = None) -> VAELoss:
         seen.append(pixels)
-        return loss(self, pixels, noise)
+        return loss(self, pixels, noise, weight)
 
     monkeypatch.setattr(VAE, "loss", recording)
     store = make_store("round-00", [5])  # blue grows to the right
