@@ -142,11 +142,14 @@ def test_a_worker_that_waits_for_a_dead_engine_is_noticed(monkeypatch: pytest.Mo
         pool.reset([1, 2])
         (worker,) = games._workers
         engine = children(worker.process.pid)[0]
+        memory = shared_memory(engine)
+        assert memory
         os.kill(engine, signal.SIGKILL)
         assert wait_until(lambda: engine not in children(worker.process.pid), 20)
         os.kill(worker.process.pid, signal.SIGSTOP)
         with pytest.raises(UserError, match="The program that plays take-cover died"):
             pool.step(np.zeros((2, 1), np.float32))
+    assert not list(filter(Path.exists, memory))
 
 
 def test_nothing_is_left_behind_by_an_ordinary_end(tmp_path: Path):

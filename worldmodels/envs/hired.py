@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from worldmodels.envs.sweep import start_sweeper, sweep
+from worldmodels.envs.sweep import shared_memory, start_sweeper, sweep
 from worldmodels.envs.wire import SharedFrames, read_message, write_message
 
 GRACE = 10.0  # seconds in which a worker may end its games itself
@@ -82,6 +82,9 @@ class HiredWorker:
                 continue
             if self._engines - _children(self.process.pid):
                 self.lost_engine = True
+                # The dead engine's too, which after this nobody would find.
+                for path in shared_memory(self.process.pid):
+                    path.unlink(missing_ok=True)
                 self.process.kill()
                 return
 

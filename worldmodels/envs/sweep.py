@@ -36,7 +36,7 @@ def start_sweeper(worker: int, folder: Path, lifeline: int) -> "subprocess.Popen
 
 def sweep(group: int, folder: Path) -> None:
     """Kill the process group, and remove its folder and its engines' shared memory; for nothing left, nothing."""
-    shared = {path for process in _members(group) for path in _shared_memory(process)}
+    shared = {path for process in _members(group) for path in shared_memory(process)}
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
     end = time.monotonic() + PATIENCE
@@ -58,7 +58,7 @@ def _members(group: int) -> list[int]:
     return found
 
 
-def _shared_memory(process: int) -> set[Path]:
+def shared_memory(process: int) -> set[Path]:
     """Files of shared memory by which ViZDoom's engine speaks with its worker: they outlast both."""
     with contextlib.suppress(OSError):
         maps = Path(f"/proc/{process}/maps").read_text(errors="replace")
