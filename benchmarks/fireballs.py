@@ -1,6 +1,6 @@
 """Does V see the fireballs of Take Cover? How much of their light is left in its reconstruction, by their size.
 
-    python benchmarks/fireballs.py runs/take-cover
+    python benchmarks/fireballs.py pretrained:take-cover
 
 Plays fresh random episodes, finds fireballs as bright spots in the frames that V gets, and compares each spot's
 contrast with the wall behind it to that in V's reconstruction. 1 is all of it, 0 none. A fireball counts as seen when
@@ -10,7 +10,6 @@ half of its contrast is left.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from worldmodels.envs.pool import open_pool
 from worldmodels.pipeline.work import open_run
 from worldmodels.rollouts.collect import play
 from worldmodels.rollouts.held_actions import HeldActions
-from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.pretrained import run_folder
 from worldmodels.vision.vae import pixels
 
 BRIGHT = 170 / 255  # of the green channel; nothing else in the room is half as bright
@@ -44,11 +43,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", help="a run folder, or pretrained:NAME")
     parser.add_argument("--episodes", type=int, default=16)
     parser.add_argument("--seed", type=int, default=2_000_000_000)
     arguments = parser.parse_args()
-    work = open_run(RunFolder(arguments.run), "auto")
+    work = open_run(run_folder(arguments.run), "auto")
     vision, _ = work.vision(0)
     with open_pool(work.spec) as pool:
         seeds = range(arguments.seed, arguments.seed + arguments.episodes)

@@ -163,7 +163,7 @@ def take_cover_paper() -> Experiment:
 
 
 def take_cover_demo() -> Experiment:
-    """The paper's V, M and C for Take Cover on a tenth of its data, within an hour on two cores.
+    """The paper's V, M and C for Take Cover on a tenth of its data, in about an hour on two cores.
 
     Exploration is more varied than the paper's, so that M has seen the walls too, and V looks harder at what is small.
     """

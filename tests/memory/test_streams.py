@@ -34,7 +34,7 @@ def test_every_row_follows_its_episodes_from_beginning_to_end(lengths: list[int]
     batches = StreamBatches([numbered(n, i) for i, n in enumerate(lengths)], TRAINING, seed)
     expected: list[tuple[int, int] | None] = [None] * 3  # which episode, which tick comes next
     for step in range(20):
-        batch, goes_on = batches.batch(step)
+        batch, goes_on = batches.batch(step), batches.goes_on(step)
         for row in range(3):
             ticks = int(batch.weight[row].sum())
             tick, which = (int(value) for value in batch.mu[row, 0, :2])
@@ -53,16 +53,17 @@ def test_every_row_follows_its_episodes_from_beginning_to_end(lengths: list[int]
 def test_a_batch_depends_on_its_step_alone():
     episodes = [numbered(n, i) for i, n in enumerate((3, 12, 7))]
     through = StreamBatches(episodes, TRAINING, seed=1)
-    in_order = [through.batch(step) for step in range(9)]
+    in_order = [(through.batch(step), through.goes_on(step)) for step in range(9)]
     for step in (8, 2, 5):
-        anew, goes_on = StreamBatches(episodes, TRAINING, seed=1).batch(step)
+        batches = StreamBatches(episodes, TRAINING, seed=1)
+        anew, goes_on = batches.batch(step), batches.goes_on(step)
         assert torch.equal(goes_on, in_order[step][1])
         assert all(torch.equal(a, b) for a, b in zip(anew, in_order[step][0], strict=True))
 
 
 def test_episodes_are_drawn_evenly():
     batches = StreamBatches([numbered(5, i) for i in range(4)], replace(TRAINING, batch_size=50), seed=0)
-    drawn = torch.cat([batches.batch(step)[0].mu[:, 0, 1] for step in range(40)])
+    drawn = torch.cat([batches.batch(step).mu[:, 0, 1] for step in range(40)])
     shares = torch.bincount(drawn.long(), minlength=4) / len(drawn)
     assert_close(shares, torch.full((4,), 0.25), atol=0.04, rtol=0)
 

@@ -2,7 +2,7 @@
 
 It owns a few games and speaks over its standard input and output in the messages of `wire.py`; frame i of the shared
 memory behind the descriptor FD is that of its game i, as many rows of it as are kept. It leaves when its input ends,
-so it cannot outlive the program that started it. The descriptor HELD closes with its last breath, see `sweep.py`.
+so it cannot outlive the program that started it. The descriptor HELD closes with its last breath, see `sweeper.py`.
 
     {"make": id, "module": m, "max_steps": n, "options": {...}, "frame_shape": [...],
      "frame_key": k, "resets_clean": b}                 -> {}

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from worldmodels.envs.sweep import shared_memory, start_sweeper, sweep
+from worldmodels.envs.sweeper import shared_memory, start_sweeper, sweep
 from worldmodels.envs.wire import SharedFrames, read_message, write_message
 
 GRACE = 10.0  # seconds in which a worker may end its games itself

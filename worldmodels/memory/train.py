@@ -73,6 +73,10 @@ class SequenceBatches:
             parts.append(self.episodes[i].part(first, longest))
         return pad(parts)
 
+    def goes_on(self, step: int) -> Tensor:
+        """(B,) 1 where a row goes on with the episode of the step before, which is nowhere."""
+        return torch.zeros(self.training.batch_size)
+
 
 class StreamBatches:
     """Batches of which each row follows one episode after the other, cut into windows of `sequence_length` ticks.
@@ -90,15 +94,18 @@ class StreamBatches:
         self._begins: list[list[int]] = [[0] for _ in range(rows)]  # steps at which a row's episodes begin
         self._drawn: list[list[int]] = [[] for _ in range(rows)]  # which they are
 
-    def batch(self, step: int) -> tuple[Batch, Tensor]:
-        """The batch of a training step, and (B,) 1 where a row goes on with an episode, 0 where it begins one."""
-        parts, goes_on = [], []
+    def batch(self, step: int) -> Batch:
+        """The batch of a training step."""
+        parts, length = [], self.training.sequence_length
         for row in range(self.training.batch_size):
             which, begin = self._episode(row, step)
-            length = self.training.sequence_length
             parts.append(self.episodes[which].part((step - begin) * length, length))
-            goes_on.append(float(step > begin))
-        return pad(parts), torch.tensor(goes_on)
+        return pad(parts)
+
+    def goes_on(self, step: int) -> Tensor:
+        """(B,) 1 where a row goes on with the episode of the step before, 0 where it begins one."""
+        begins = [self._episode(row, step)[1] for row in range(self.training.batch_size)]
+        return torch.tensor([float(step > begin) for begin in begins])
 
     def _episode(self, row: int, step: int) -> tuple[int, int]:
         """The episode that a row follows at a step, and the step at which it began it."""
@@ -192,24 +199,18 @@ def train_memory(
         model.load_state_dict(start.state_dict())
     model.to(device)
     draw = stream(seed, "memory", round, "batches")
-    sequences = None if training.carry else SequenceBatches(episodes, training, draw)
-    streams = StreamBatches(episodes, training, draw) if training.carry else None
+    batches = (StreamBatches if training.carry else SequenceBatches)(episodes, training, draw)
     carried = model.initial(training.batch_size)
 
     def batch_loss(step: int) -> dict[str, Tensor]:
-        if streams is not None:
-            batch, goes_on = streams.batch(step)
-            before = Recurrent(*(part * goes_on.to(device).unsqueeze(1) for part in carried))
-        else:
-            assert sequences is not None
-            batch, before = sequences.batch(step), None
+        batch, goes_on = batches.batch(step), batches.goes_on(step).to(device).unsqueeze(1)  # (B, 1)
+        before = Recurrent(*(part * goes_on for part in carried))
         noise = torch.randn(batch.mu.shape, generator=torch_stream(seed, "memory", round, "noise", step))
         with autocast(device, training.precision):
             batch = Batch(*(part.to(device) for part in batch))
             loss, after = memory_loss(model, batch, noise.to(device), training, before)
-        if training.carry:
-            for mine, new in zip(carried, after, strict=True):
-                mine.copy_(torch.nan_to_num(new.detach()))  # a step that diverged must not be remembered
+        for mine, new in zip(carried, after, strict=True):
+            mine.copy_(torch.nan_to_num(new.detach()))  # a step that diverged must not be remembered
         return loss
 
     return optimise(
@@ -223,7 +224,7 @@ def train_memory(
         made_from=made_from,
         round=round,
         save_every=save_every,
-        carried=carried._asdict() if training.carry else {},
+        carried=carried._asdict(),
     )
 
 

@@ -77,7 +77,7 @@ def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
         scores="\n".join(_score_rows(data, made, parts.round)),
         unit=GAMES.get(data.game or "", ANY_GAME).unit,
         pay=f"a dream pays {'what M predicts' if parts.memory.config.predicts_reward else '1 for each tick'}",
-        repeat="1 step" if settings.get("action_repeat") == 1 else f"{settings.get('action_repeat')} steps",
+        repeat=_steps(settings),
         command=mapping(read_json(made.experiment)).get("command"),
         seed=settings.get("seed"),
         preset=settings.get("preset"),
@@ -128,8 +128,13 @@ def _settings(parts: Parts, settings: Mapping[str, Any]) -> str:
     model = parts.memory.config
     return (
         f"{model.latent_size} latents, {model.hidden_size} LSTM units, {model.mixtures} Gaussians for each latent, C "
-        f"sees {parts.config.features}; actions are held for {settings.get('action_repeat')} steps"
+        f"sees {parts.config.features}; an action is held for {_steps(settings)}"
     )
+
+
+def _steps(settings: Mapping[str, Any]) -> str:
+    repeat = settings.get("action_repeat")
+    return "1 step" if repeat == 1 else f"{repeat} steps"
 
 
 def _file_rows(made: RunFolder) -> list[str]:

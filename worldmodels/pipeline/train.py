@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -18,6 +19,7 @@ from worldmodels.runs.files import write_json
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.lock import locked
 from worldmodels.runs.machine import git_commit, machine, peak_memory_mb, versions
+from worldmodels.runs.metrics import read_metrics
 from worldmodels.runs.pretrained import refuse_released
 from worldmodels.runs.progress import duration
 from worldmodels.runs.settings import differences, to_json
@@ -109,17 +111,39 @@ def run_stage(work: Work, name: str) -> None:
 
 
 def _run(work: Work, stage: Stage, number: str) -> None:
-    began = time.monotonic()
+    began, before = time.monotonic(), _seconds_before(work.run, stage)
     print(f"{number} {stage.name}, round {stage.round} ...", flush=True)
-    done = stage.run()
+    try:
+        done = stage.run()
+    except BaseException:
+        with contextlib.suppress(OSError):  # a full disk has been reported already
+            _log(work, stage, Done("stopped"), time.monotonic() - began, None)
+        raise
     seconds = time.monotonic() - began
-    rate = done.count / seconds if done.count else None
+    total = before + seconds
+    rate = done.count / total if done.count else None
     pace = f" ({rate:,.0f} {done.unit}/s)" if rate else ""
     print(
-        f"{number} {stage.name}, round {stage.round}: {done.summary}, in {duration(seconds)}{pace}",
+        f"{number} {stage.name}, round {stage.round}: {done.summary}, in {duration(total)}{pace}",
         flush=True,
     )
     _log(work, stage, done, seconds, rate)
+
+
+def _seconds_before(run: RunFolder, stage: Stage) -> float:
+    """What earlier processes have put into a stage that they did not finish; those that were killed wrote nothing."""
+    try:
+        lines = read_metrics(run, "stages")
+        return sum(
+            line["seconds"] for line in lines if (line["stage"], line["round"]) == (stage.name, stage.round)
+        )
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ):  # a log is for people: a damaged one stops nothing
+        return 0.0
 
 
 def _log(work: Work, stage: Stage, done: Done, seconds: float, rate: float | None) -> None:
@@ -136,11 +160,3 @@ def _log(work: Work, stage: Stage, done: Done, seconds: float, rate: float | Non
     }
     with path.open("a") as file:
         file.write(json.dumps(line) + "\n")
-
-
-def total_time(run: RunFolder) -> float:
-    """Seconds that the finished stages of a run took together."""
-    path = run.metrics("stages")
-    if not path.exists():
-        return 0.0
-    return sum(json.loads(line)["seconds"] for line in path.read_text().splitlines())

@@ -16,6 +16,11 @@ Device = Annotated[
 ]
 
 
+def number(help: str, otherwise: str) -> Any:
+    """What tyro shows of an option that is a number or left out; `otherwise` is taken where it is left out."""
+    return tyro.conf.arg(metavar="N", help=help, help_behavior_hint=f"(default: {otherwise})")
+
+
 def parse(
     verb: Callable[..., Any], command: Callable[..., Any], arguments: Sequence[str], name: str = ""
 ) -> Any:

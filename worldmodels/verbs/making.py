@@ -9,7 +9,7 @@ import tyro
 
 from worldmodels.errors import UserError
 from worldmodels.runs.pretrained import run_folder
-from worldmodels.verbs.arguments import Device, Run, options, parse, positional, value_of
+from worldmodels.verbs.arguments import Device, Run, number, options, parse, positional, value_of
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -89,28 +89,11 @@ def evolve(arguments: Sequence[str]) -> None:
             ),
         ] = None,
         generations: Annotated[
-            int | None,
-            tyro.conf.arg(
-                metavar="N",
-                help="of that other C",
-                help_behavior_hint="(default: as many as the run's own C had)",
-            ),
+            int | None, number("of that other C", "as many as the run's own C had")
         ] = None,
-        episodes: Annotated[
-            int | None,
-            tyro.conf.arg(
-                metavar="N",
-                help="of the actual game, to score that other C",
-                help_behavior_hint="(default: 8)",
-            ),
-        ] = None,
+        episodes: Annotated[int | None, number("of the actual game, to score that other C", "8")] = None,
         seed: Annotated[
-            int | None,
-            tyro.conf.arg(
-                metavar="N",
-                help="of the evolution of that other C: another seed, another C",
-                help_behavior_hint="(default: 0)",
-            ),
+            int | None, number("of the evolution of that other C: another seed, another C", "0")
         ] = None,
         device: Device = "auto",
     ) -> None:

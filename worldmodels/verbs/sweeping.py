@@ -9,7 +9,7 @@ import tyro
 from worldmodels.errors import UserError
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.pretrained import PREFIX, run_folder
-from worldmodels.verbs.arguments import Device, parse
+from worldmodels.verbs.arguments import Device, number, parse
 
 
 def sweep(arguments: Sequence[str]) -> None:
@@ -36,27 +36,16 @@ def sweep(arguments: Sequence[str]) -> None:
         ] = "0.1,0.5,1.0,1.15,1.3",
         seeds: Annotated[int, tyro.conf.arg(metavar="N", help="evolutions at each temperature")] = 1,
         generations: Annotated[
-            int | None,
-            tyro.conf.arg(
-                metavar="N",
-                help="of each evolution",
-                help_behavior_hint="(default: as many as the run's own C had)",
-            ),
+            int | None, number("of each evolution", "as many as the run's own C had")
         ] = None,
         episodes: Annotated[
-            int | None,
-            tyro.conf.arg(
-                metavar="N",
-                help="of the actual game, to score each C: the same for all",
-                help_behavior_hint="(default: 100)",
-            ),
+            int | None, number("of the actual game, to score each C: the same for all", "100")
         ] = None,
         meter: Annotated[
             int | None,
-            tyro.conf.arg(
-                metavar="N",
-                help="score C in both worlds every N generations while it evolves, for the report; 0: never",
-                help_behavior_hint="(default: a twentieth of the generations)",
+            number(
+                "score C in both worlds every N generations while it evolves, for the report; 0: never",
+                "a twentieth of the generations",
             ),
         ] = None,
         folder: Annotated[

@@ -4,7 +4,7 @@ A game may be a program of its own, as ViZDoom is, whose engine waits for ever w
 was killed. Nobody is left to end it if the program that started the worker was killed as well. So each worker has a
 sweeper beside it: a shell (1 MB) that waits for the end of a pipe which the worker alone holds open, and then becomes
 
-    python sweep.py GROUP FOLDER       the worker's process group, and the folder that it ran in
+    python sweeper.py GROUP FOLDER     the worker's process group, and the folder that it ran in
 
 This file imports nothing but the standard library, so that it starts in a few hundredths of a second.
 """

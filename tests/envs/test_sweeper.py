@@ -15,7 +15,7 @@ from worldmodels.envs import hired
 from worldmodels.envs.game import game
 from worldmodels.envs.gymnasium_games import GymnasiumGames
 from worldmodels.envs.pool import EpisodePool
-from worldmodels.envs.sweep import start_sweeper
+from worldmodels.envs.sweeper import start_sweeper
 from worldmodels.errors import UserError
 
 pytest.importorskip("vizdoom")
