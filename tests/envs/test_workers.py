@@ -152,3 +152,34 @@ def test_a_missing_package_is_answered_with_what_to_type(
     pool.close()
     assert str(raised.value).endswith(f"Type: {command}")
     assert "\n" not in str(raised.value)
+
+
+# A game whose program, as ViZDoom's, makes a folder where it runs and fails when another one makes it first.
+CLUMSY = """
+import os, time
+import gymnasium
+import numpy as np
+
+class Clumsy(gymnasium.Env):
+    action_space = gymnasium.spaces.Discrete(3)
+    observation_space = gymnasium.spaces.Box(0, 255, (240, 320, 3), np.uint8)
+
+    def reset(self, *, seed=None, options=None):
+        if not os.path.exists("made"):
+            time.sleep(0.2)
+            os.mkdir("made")
+        return np.full((240, 320, 3), seed, np.uint8), {}
+
+gymnasium.register("Clumsy-v0", Clumsy)
+"""
+
+
+def test_programs_of_games_do_not_make_the_same_folder_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "clumsy.py").write_text(CLUMSY)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    spec = replace(game("take-cover"), gym_id="Clumsy-v0", module="clumsy", frame_key=None)
+    with EpisodePool(spec, GymnasiumGames(spec, workers=1)) as pool:
+        frames = pool.reset([10, 20, 30, 40, 50])
+    assert frames[:, 0, 0, 0].tolist() == [10, 20, 30, 40, 50]

@@ -63,6 +63,10 @@ class WorkerGames:
         if self._request[
             "resets_clean"
         ]:  # the first reset starts a program, and waits for it without Python's lock
+            if old == 0 and seeds:
+                # Alone: two programs that make the same folder at once, as ViZDoom's do, find it in their way.
+                self._reset(0, seeds[0])
+                old = 1
             with ThreadPoolExecutor(max_workers=STARTED_AT_ONCE) as threads:
                 list(threads.map(self._reset, range(old, len(seeds)), seeds[old:]))
         else:
