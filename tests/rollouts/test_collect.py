@@ -45,9 +45,14 @@ class CountingPolicy:
 
     def start(self, seeds: list[int]) -> None:
         self.tick = 0
+        self.looked_at: list[int] = []
+
+    def keep(self, rows: np.ndarray) -> None:
+        assert len(rows) < self.looked_at[-1]
 
     def act(self, frames: np.ndarray) -> np.ndarray:
         self.tick += 1
+        self.looked_at.append(len(frames))
         return np.full((len(frames), 3), self.tick, np.float32)
 
 
@@ -69,6 +74,17 @@ def test_playing_stops_when_all_have_ended():
     pool, policy = CountingPool([3, 2]), CountingPolicy()
     play(pool, policy, [1, 2], 100, REPEAT)  # type: ignore[arg-type]
     assert policy.tick == 2
+
+
+def test_ended_episodes_are_not_looked_at_for_long():
+    pool, policy = CountingPool([3, 90, 3, 70, 3]), CountingPolicy()
+    episodes = play(pool, policy, [1, 2, 3, 4, 5], 100, REPEAT)  # type: ignore[arg-type]
+    assert policy.looked_at == [5] * 16 + [2] * 29, "a single one of two is not left out before the next look"
+    for episode, steps in zip(episodes, [3, 90, 3, 70, 3], strict=True):
+        ticks = -(-steps // REPEAT)
+        assert episode.actions[:, 0].tolist() == [*range(1, ticks + 1)]
+        assert episode.frames[:, 0, 0, 0].tolist() == [*range(0, steps, REPEAT), steps]
+        assert episode.rewards.sum() == episode.game_steps == steps
 
 
 def test_a_batch_without_actions_is_refused():

@@ -17,6 +17,8 @@ from worldmodels.rollouts.exploration import (
     random_walk,
     squash,
 )
+from worldmodels.rollouts.held_actions import HeldActions, VariedHolds
+from worldmodels.rollouts.random_actions import RandomActions
 
 CAR = GameSpec("car", None, ("symmetric", "unit", "positive"), (96, 96, 3), 84, 1000)
 POLICIES = pytest.mark.parametrize("policy", [random_networks, random_walk])
@@ -119,3 +121,15 @@ def test_a_walk_that_cannot_be_is_refused(nonsense: dict[str, tuple[float, float
 def test_scales_that_cannot_be_are_refused():
     with pytest.raises(ValueError, match=r"got 2.0\.\.1.0"):
         RandomNetworksConfig(smallest=2.0, largest=1.0)
+
+
+@pytest.mark.parametrize("policy", [random_networks, random_walk, HeldActions, VariedHolds, RandomActions])
+def test_an_episode_goes_on_as_it_would_have_when_others_are_left_out(policy: Callable[[GameSpec], Policy]):
+    seen = [frames(i, 4) for i in range(30)]
+    whole = actions(policy(CAR), [3, 4, 5, 6], seen)
+    fewer = policy(CAR)
+    begun = actions(fewer, [3, 4, 5, 6], seen[:10])
+    fewer.keep(np.array([1, 3]))
+    then = np.stack([fewer.act(f[[1, 3]]) for f in seen[10:]])
+    np.testing.assert_array_equal(begun, whole[:10])
+    np.testing.assert_array_equal(then, whole[10:, [1, 3]])

@@ -116,3 +116,22 @@ def test_what_was_done_is_what_m_remembers(
 def test_nonsense_is_refused(wrong: dict[str, float]):
     with pytest.raises(ValueError, match="noise needs sigma >= 0, correlation in"):
         ActionNoise(**wrong)
+
+
+def test_an_episode_goes_on_as_it_would_have_when_others_are_left_out(
+    senses: Senses, parameters: torch.Tensor
+):
+    def play_on(kept: list[int]) -> np.ndarray:
+        """The last 5 of 10 actions of episodes `kept`."""
+        noise = ActionNoise(share=0.5)
+        policy = ControllerPolicy(senses, CONFIG, parameters, SPEC.action_low, SPEC.action_high, noise)
+        seen = np.random.default_rng(0).integers(0, 256, (10, 4, 64, 64, 3), np.uint8)
+        policy.start([3, 4, 5, 6])
+        for frames in seen[:5]:
+            policy.act(frames)
+        policy.keep(np.array(kept))
+        return np.stack([policy.act(frames[kept]) for frames in seen[5:]])
+
+    whole = play_on([0, 1, 2, 3])
+    assert np.ptp(whole[:, :, 0], axis=0).min() > 1e-3, "each of them does something"
+    assert_allclose(play_on([3, 1]), whole[:, [3, 1]], atol=1e-5)

@@ -16,6 +16,8 @@ from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.seeds import stream
 
 EXPLORATIONS = ("random-networks", "random-walk", "held-actions", "varied-holds")
+LOOK_EVERY = 16  # ticks between two looks at how many episodes have ended
+CROWDED = 0.75  # share of a policy's episodes that must be running, or it forgets the ended ones
 TRIES = 50  # seeds for one episode: where all of them end early, `shortest` is wrong
 
 
@@ -146,8 +148,12 @@ def play(
     game_steps = np.zeros(games, np.int64)
     unpaid = np.zeros(games, np.int64)  # actions since the last positive reward
     frames[:, 0] = current = first
+    played = np.arange(games)  # those that the policy still looks at
+    # The pool wants an action for ended games too, and ignores it; this one is valid in every game.
+    chosen = np.tile(pool.spec.action_low, (games, 1))
     for tick in range(max_ticks):
-        actions.append(np.array(policy.act(current), np.float32))
+        chosen[played] = policy.act(current[played])
+        actions.append(chosen.copy())
         step = pool.step(actions[-1])
         current = step.frames
         frames[running, tick + 1] = current[running]
@@ -163,6 +169,10 @@ def play(
             running &= unpaid < patience
         if not running.any():
             break
+        if tick % LOOK_EVERY == LOOK_EVERY - 1 and running[played].mean() < CROWDED:
+            kept = np.flatnonzero(running[played])
+            policy.keep(kept)
+            played = played[kept]
     taken = np.stack(actions, axis=1)  # (B, T, A)
     return [
         Episode(

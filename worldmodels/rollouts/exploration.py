@@ -29,6 +29,10 @@ class Policy(Protocol):
         """Next actions, in the game's own ranges: frames (B, 64, 64, 3) uint8 -> (B, A) float32."""
         ...
 
+    def keep(self, rows: np.ndarray) -> None:
+        """Go on with episodes `rows` (n,) int64 of the B only, in this order: the others have ended."""
+        ...
+
 
 SQUASH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "symmetric": np.tanh,
@@ -99,6 +103,12 @@ class RandomNetworks:
         self._hidden = np.tanh(drive + np.float32(self.config.noise) * noise)
         return squash(_product(self._to_actions, self._hidden) + self._bias, self.spec.action_kinds)
 
+    def keep(self, rows: np.ndarray) -> None:
+        self._streams = [self._streams[row] for row in rows]
+        self._from_frame, self._from_units = self._from_frame[rows], self._from_units[rows]
+        self._to_actions, self._bias = self._to_actions[rows], self._bias[rows]
+        self._hidden = self._hidden[rows]
+
 
 Range = tuple[float, float]
 
@@ -155,6 +165,11 @@ class RandomWalk:
         rho = self._correlation
         self._away = rho * self._away + self._sigma * np.sqrt(1 - rho**2) * self._noise()
         return squash(x, self.spec.action_kinds)
+
+    def keep(self, rows: np.ndarray) -> None:
+        self._streams = [self._streams[row] for row in rows]
+        self._mean, self._away = self._mean[rows], self._away[rows]
+        self._sigma, self._correlation = self._sigma[rows], self._correlation[rows]
 
     def _noise(self) -> np.ndarray:
         return np.stack([s.standard_normal(self.spec.action_size, np.float32) for s in self._streams])

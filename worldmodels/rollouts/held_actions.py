@@ -34,6 +34,11 @@ class HeldActions:
         self._left -= 1
         return self._actions.copy()
 
+    def keep(self, rows: np.ndarray) -> None:
+        """Go on with episodes `rows` (n,) only."""
+        self._streams = [self._streams[row] for row in rows]
+        self._left, self._actions = self._left[rows], self._actions[rows]
+
     def _hold(self, row: int) -> int:
         """Ticks for which an episode's next action is held."""
         return int(self._streams[row].integers(1, self.longest + 1))
@@ -58,6 +63,11 @@ class VariedHolds(HeldActions):
         """Begin one episode per seed."""
         super().start(seeds)
         self._longest = [int(2 * (self.slowest / 2) ** stream.random()) for stream in self._streams]
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Go on with episodes `rows` (n,) only."""
+        super().keep(rows)
+        self._longest = [self._longest[row] for row in rows]
 
     def _hold(self, row: int) -> int:
         return int(self._streams[row].integers(1, self._longest[row] + 1))

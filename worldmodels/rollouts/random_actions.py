@@ -25,3 +25,7 @@ class RandomActions:
     def act(self, frames: np.ndarray) -> np.ndarray:
         """Next action of every episode (B, A) float32."""
         return np.stack([s.uniform(self.low, self.high) for s in self._streams]).astype(np.float32)
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Go on with episodes `rows` (n,) only."""
+        self._streams = [self._streams[row] for row in rows]

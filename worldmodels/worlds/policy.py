@@ -70,3 +70,12 @@ class ControllerPolicy:
         actions = np.clip(actions + self._strength * self._away, self.low, self.high)
         self._last = torch.from_numpy(actions).to(seen.device)
         return actions
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Go on with episodes `rows` (n,) only: V and M no longer look at the others."""
+        at = torch.from_numpy(rows)
+        self.senses.keep(at.to(self.parameters.device))
+        self._random = [self._random[row] for row in rows]
+        self._strength, self._away = self._strength[rows], self._away[rows]
+        if self._last is not None:
+            self._last = self._last[at.to(self._last.device)]
