@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from worldmodels.cli import main
+from worldmodels.runs import folder
 
 # As small as a run can be that still does everything: two rounds, each of which trains V, M and C.
 SETTINGS: dict[str, tuple[int, ...]] = {
@@ -89,3 +90,18 @@ def results() -> Callable[[Path], dict[str, Any]]:
         return found
 
     return read
+
+
+@pytest.fixture(scope="session")
+def shelf(toy_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the release `toy`; not to be written to."""
+    out = tmp_path_factory.mktemp("shelf")
+    assert main(["release", str(toy_run), "--name", "toy", "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture
+def offered(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The release, as if it had come with the package."""
+    monkeypatch.setattr(folder, "PRETRAINED", shelf)
+    return shelf / "toy"

@@ -14,7 +14,6 @@ from worldmodels.evaluation.sweep import pooled
 from worldmodels.evolution import evolve
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.folder import RunFolder
-from worldmodels.runs.pretrained import run_folder
 
 SHORT = ["--temperatures", "0.3,1.0", "--generations", "3", "--episodes", "2"]
 
@@ -89,8 +88,9 @@ def test_every_temperature_and_seed_gets_a_c_and_a_score(toy_copy, results, caps
     steps = [json.loads(line)["step"] for line in run.metrics(name).read_text().splitlines()]
     assert steps == [1, 2, 3], "a twentieth of so few generations is each of them"
 
-    cs = [run.controller_at(found["round"], tau, seed).read_bytes() for seed, tau in order(toy_copy)]
-    assert len(set(cs)) == 4
+    names = [run.controller_at(found["round"], tau, seed).stem for seed, tau in order(toy_copy)]
+    logs = [run.metrics(f"evolve-{name.removeprefix('round-')}").read_text() for name in names]
+    assert len(set(logs)) == 4, "each has dreams or random numbers of its own"
     assert said.out.splitlines()[0].split() == ["tau", "|", "dream", "|", "actual", "|", "seeds"]
     assert said.out.splitlines()[-2].startswith("random policy |")
     assert "mean ± standard error over seeds (standard deviation of single episodes)" in said.out
@@ -189,9 +189,3 @@ def test_a_game_means_the_run_of_that_name(toy_run, tmp_path, monkeypatch, capsy
     assert main(["sweep", "toy", "--temperatures", "0"]) == 2
     assert main(["sweep", "car-racing"]) == 2
     assert "runs/car-racing is a run of toy, not of car-racing" in capsys.readouterr().err
-
-
-def test_a_release_is_refused(capsys):
-    assert run_folder("pretrained:car-racing-demo").is_released
-    assert main(["sweep", "pretrained:car-racing-demo"]) == 2
-    assert "is a release, which is there to be used and not to be trained on" in capsys.readouterr().err

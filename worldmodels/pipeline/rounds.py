@@ -187,11 +187,13 @@ def grow(
     generations: int,
     dreams: int,
     evolution_seed: int = 0,
+    afresh: bool = False,
 ) -> dict[str, Any]:
     """Evolve a C in the dream of a round's M, unless it is at `path` already, and score it in fresh dreams.
 
     Cs of one round that differ in the temperature alone are sought with the same random numbers, begin at the same
     parameters and are scored in dreams of the same seeds. Another `evolution_seed` is another search: 0 is the run's.
+    `afresh` begins at zero even where the run itself goes on from the C of the round before.
 
     Returns:
         mean, std, standard_error and episodes of its returns, the ticks of a dream, and the mean in 1000 steps; where
@@ -209,7 +211,7 @@ def grow(
         world.compile()
     if not path.exists():
         start = None
-        if round > 0 and not experiment.evolution.afresh:
+        if round > 0 and not (afresh or experiment.evolution.afresh):
             start = load_controller(work.run.controller(round - 1))[1].numpy()
         evolve(
             work.run,

@@ -66,7 +66,7 @@ def sweep(work: Work, asked: SweepConfig) -> dict[str, Any]:
     Returns:
         The content of evaluation/sweep.json.
     """
-    refuse_released(work.run, "trained on")
+    refuse_released(work.run, "trained on", unless_copy=True)
     with locked(work.run.path):
         parts = work.best()
         table = _begun(work, parts, asked)

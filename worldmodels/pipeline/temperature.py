@@ -38,7 +38,7 @@ def evolve_at(
     Returns:
         What is written to evaluation/round-RR-temperature-T.TT.json (with -seed-S where that is not 0).
     """
-    refuse_released(work.run, "trained on")
+    refuse_released(work.run, "trained on", unless_copy=True)
     temperature = checked_temperature(temperature)
     refuse_less_than_one(generations=generations, episodes=episodes)
     if seed < 0:
@@ -80,6 +80,7 @@ def evolve_and_score(
         generations=generations,
         dreams=dreams,
         evolution_seed=seed,
+        afresh=True,  # what an earlier C has learnt in another dream would get into every temperature's score
     )
     config, parameters, _ = load_controller(path)
     grown = replace(parts, config=config, parameters=parameters.to(work.device))

@@ -20,6 +20,8 @@ the parts of one round only, and in their place
   starts.safetensors                       moments at which its dreams begin, statistics of the latents
   examples.png                             some frames of the actual game
   README.md                                how it was made and what it scores
+and in a copy of one, which may be written to,
+  copied.json                              of which release it is a copy
 """
 
 from __future__ import annotations
@@ -149,6 +151,16 @@ class RunFolder:
     def is_released(self) -> bool:
         """Whether this is what `worldmodels release` makes of a run: to be used, and never written to."""
         return self.starts.exists()
+
+    @property
+    def copied(self) -> Path:
+        """Says of which release this is a copy."""
+        return self.path / "copied.json"
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether this is a copy of a release, in which further Cs and a report may be made."""
+        return self.copied.exists()
 
     @property
     def finished(self) -> Path:

@@ -37,9 +37,12 @@ def released_names() -> list[str]:
     return sorted(path.name for path in folder.PRETRAINED.iterdir() if RunFolder(path).is_released)
 
 
-def refuse_released(run: RunFolder, what: str) -> None:
-    """UserError when `run` is a release: those are used and never written to. `what` was to be done with it."""
-    if run.is_released:
+def refuse_released(run: RunFolder, what: str, unless_copy: bool = False) -> None:
+    """UserError when `run` is a release: those are used and never written to. `what` was to be done with it.
+
+    `unless_copy` lets copies through: nothing in them is changed, and more is written beside it.
+    """
+    if run.is_released and not (unless_copy and run.is_copy):
         raise UserError(
             f"{run.path} is a release, which is there to be used and not to be {what}; begin a run of your own with "
             "`worldmodels train car-racing --run runs/demo`"

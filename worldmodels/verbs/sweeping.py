@@ -23,6 +23,7 @@ def sweep(arguments: Sequence[str]) -> None:
       worldmodels sweep toy                                      the run in runs/toy
       worldmodels sweep runs/demo --temperatures 0.1,1.0,1.3
       worldmodels sweep runs/demo --seeds 3 --episodes 1000      three evolutions at each temperature
+      worldmodels sweep pretrained:take-cover                    V and M of the release, in runs/pretrained-take-cover
     """
 
     def command(
@@ -53,8 +54,8 @@ def sweep(arguments: Sequence[str]) -> None:
             tyro.conf.arg(
                 name="run",
                 metavar="DIR",
-                help="run folder of the GAME",
-                help_behavior_hint="(default: runs/GAME)",
+                help="run folder of the GAME, or where a release is copied to",
+                help_behavior_hint="(default: runs/GAME, runs/pretrained-NAME)",
             ),
         ] = None,
         device: Device = "auto",
@@ -78,8 +79,11 @@ def sweep(arguments: Sequence[str]) -> None:
 def chosen_run(name: str, folder: str | None) -> RunFolder:
     """The run that GAME|RUN and --run mean; UserError when there is none."""
     from worldmodels import experiments
+    from worldmodels.pipeline.copying import at_work
     from worldmodels.pipeline.work import open_run
 
+    if name.startswith(PREFIX):
+        return at_work(run_folder(name), Path(folder) if folder else None)
     if name in experiments.PRESETS:
         run = run_folder(folder or f"runs/{name}")
         if not run.experiment.exists():
@@ -96,8 +100,8 @@ def chosen_run(name: str, folder: str | None) -> RunFolder:
         raise UserError(
             f"--run {folder} goes with a game, and {name} is none of {', '.join(experiments.PRESETS)}"
         )
-    if name.startswith(PREFIX) or Path(name).exists():
-        return run_folder(name)
+    if Path(name).exists():
+        return at_work(run_folder(name))
     raise UserError(
         f"{name} is neither a game ({', '.join(experiments.PRESETS)}) nor a run folder; begin one with "
         f"`worldmodels train toy --run {name}`"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from worldmodels.errors import UserError
-from worldmodels.runs.pretrained import refuse_released, run_folder
+from worldmodels.runs.pretrained import run_folder
 from worldmodels.verbs.arguments import Device, Run, parse
 
 
@@ -75,15 +75,22 @@ def dream(arguments: Sequence[str]) -> None:
 def report(arguments: Sequence[str]) -> None:
     """Write report.html of a run again, from what lies in its folder.
 
-    Example:
+    A release is copied to runs/pretrained-NAME first, and its pictures are drawn from games that it plays now.
+
+    Examples:
       worldmodels report runs/demo
+      worldmodels report pretrained:take-cover
     """
 
-    def command(run: Run) -> None:
+    def command(run: Run, device: Device = "auto") -> None:
         from worldmodels.report.page import write_report
 
         folder = run_folder(run)
-        refuse_released(folder, "written to")
+        if folder.is_released:
+            from worldmodels.pipeline.copying import at_work, report_at_work
+
+            print(report_at_work(at_work(folder), device))
+            return
         if not folder.experiment.exists():
             raise UserError(
                 f"{folder.path} is not a run folder; begin one with `worldmodels train car-racing`"
