@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from worldmodels.errors import UserError
+from worldmodels.verbs.benching import bench
 from worldmodels.verbs.making import evolve, release, stage, train
 from worldmodels.verbs.playing import play
 from worldmodels.verbs.sweeping import sweep
@@ -25,6 +26,7 @@ worldmodels: learn a game's world, and to play it inside a dream (World Models, 
   worldmodels sweep runs/demo --seeds 3                          Cs of five temperatures, scored in both worlds
   worldmodels export runs/demo --out site                        a page that dreams in any browser
   worldmodels release runs/demo --name mine --out released       a slim copy for others to use
+  worldmodels bench                                              how fast it is here, and how fast it could be
 
 Stages, each of which goes on from where the run stands:
   collect    play the actual game and store the rollouts
@@ -50,6 +52,7 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "report": report,
     "release": release,
     "export": export,
+    "bench": bench,
 }
 
 
@@ -74,11 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"worldmodels: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(
-            "\nworldmodels: stopped; what was done is kept, and the same command goes on from there",
-            file=sys.stderr,
-        )
+    except KeyboardInterrupt as stopped:
+        kept = "stopped; what was done is kept, and the same command goes on from there"
+        print(f"\nworldmodels: {str(stopped) or kept}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

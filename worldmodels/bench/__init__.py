@@ -1,0 +1,1 @@
+"""How fast each part is, how fast this machine could do it, and how fast a plain implementation does it."""

@@ -1,0 +1,107 @@
+"""What this machine can do at best: large matrix products, and copying memory.
+
+The peaks are measured with the same library and the same number of threads as everything else, in the same run. They
+are what a program reaches and not what the maker of the processor promises.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from worldmodels.bench.costs import Cost
+from worldmodels.bench.measurement import Budget, timed
+
+LARGEST = 16384  # side of a matrix
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """In billions of operations a second (a multiplication and an addition are two), and of bytes."""
+
+    f32_gflops: float
+    bf16_gflops: float
+    copy_gb_s: float  # bytes read and bytes written, both counted
+    tf32_gflops: float | None = None  # of GPUs, whose convolutions may use it
+
+    def gflops(self, precision: str) -> float:
+        """The peak of "f32", "tf32" or "bf16"; ValueError for a precision that this machine lacks."""
+        found = asdict(self).get(f"{precision}_gflops")
+        if found is None:
+            raise ValueError(f"no peak was measured of {precision!r}")
+        return found
+
+
+def floor_seconds(cost: Cost, peaks: Peaks, precision: str) -> tuple[float, str]:
+    """The least seconds of a cost, and which of the two takes them: "products" or "copying"."""
+    products = cost.operations / (1e9 * peaks.gflops(precision))
+    copying = cost.bytes / (1e9 * peaks.copy_gb_s)
+    return (products, "products") if products >= copying else (copying, "copying")
+
+
+def measure_peaks(
+    device: torch.device, budget: Budget, *, call_seconds: float = 0.05, copied: int = 256 << 20
+) -> Peaks:
+    """Measure them.
+
+    Args:
+        call_seconds: how long one product should take, which sets the size of its matrices.
+        copied: bytes to copy, far more than the caches hold.
+    """
+    tf32 = None
+    if device.type == "cuda":
+        before = torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = True
+        try:
+            tf32 = _product_gflops(torch.float32, device, budget, call_seconds)
+        finally:
+            torch.backends.cuda.matmul.allow_tf32 = before
+    return Peaks(
+        _product_gflops(torch.float32, device, budget, call_seconds),
+        _product_gflops(torch.bfloat16, device, budget, call_seconds),
+        _copy_gb_s(device, budget, copied),
+        tf32,
+    )
+
+
+def _product_gflops(dtype: torch.dtype, device: torch.device, budget: Budget, call_seconds: float) -> float:
+    side = 256
+    product = _product(side, dtype, device)
+    product()
+    while side < LARGEST:
+        began = time.perf_counter()
+        product()
+        took = time.perf_counter() - began
+        if took >= call_seconds / 2:
+            break
+        growth = min(4.0, (call_seconds / took) ** (1 / 3))  # a small product says little about large ones
+        side = min(LARGEST, 64 * round(max(side * growth, side + 64) / 64))
+        product = _product(side, dtype, device)
+        product()
+    return 2 * side**3 / timed(product, budget).median / 1e9
+
+
+def _product(side: int, dtype: torch.dtype, device: torch.device) -> Callable[[], None]:
+    left = torch.randn(side, side, device=device).to(dtype)
+    right = torch.randn(side, side, device=device).to(dtype)
+    into = torch.empty_like(left)
+    return _whole(lambda: torch.mm(left, right, out=into), device)
+
+
+def _copy_gb_s(device: torch.device, budget: Budget, copied: int) -> float:
+    source = torch.ones(copied // 4, device=device)
+    into = torch.zeros_like(source)
+    return 2 * copied / timed(_whole(lambda: into.copy_(source), device), budget).median / 1e9
+
+
+def _whole(call: Callable[[], Tensor], device: torch.device) -> Callable[[], None]:
+    def wait() -> None:
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return wait
