@@ -74,7 +74,9 @@ class VAE(nn.Module):
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior of each frame: pixels (B, 3, 64, 64) -> mu (B, Z), logvar (B, Z) = log sigma^2."""
-        hidden = self.encoder(pixels).flatten(1)  # (B, 1024)
+        hidden = self.encoder[:6](pixels)  # (B, 128, 6, 6)
+        hidden = _convolve_four_places(hidden, cast("nn.Conv2d", self.encoder[6]))  # (B, 256, 2, 2)
+        hidden = self.encoder[7](hidden).flatten(1)  # (B, 1024)
         return self.mu(hidden), self.logvar(hidden)
 
     def decode(self, z: Tensor) -> Tensor:
@@ -86,7 +88,8 @@ class VAE(nn.Module):
         hidden = (hidden @ weight).unflatten(1, first.weight.shape[1:])  # (B, 128, 5, 5)
         bias = cast("Tensor", first.bias)[:, None, None]
         hidden = (hidden + bias).contiguous(memory_format=torch.channels_last)
-        return self.decoder[1:](hidden)
+        hidden = self.decoder[1:6](hidden)  # (B, 32, 30, 30)
+        return self.decoder[7](_convolve_phases(hidden, cast("nn.ConvTranspose2d", self.decoder[6])))
 
     def loss(self, pixels: Tensor, noise: Tensor, weight: Tensor | None = None) -> VAELoss:
         """Squared error + KL with free bits, for pixels (B, 3, 64, 64) and standard normal noise (B, Z).
@@ -102,6 +105,34 @@ class VAE(nn.Module):
         if weight is not None:
             error = ((decoded - pixels).square() * weight).sum() / len(pixels)
         return VAELoss(error + kl.clamp_min(floor).mean(), reconstruction, kl.mean())
+
+
+def _convolve_four_places(x: Tensor, layer: nn.Conv2d) -> Tensor:
+    """A 4x4 convolution of stride 2 on 6x6 pixels as one product, which is about twice as fast.
+
+    (B, C, 6, 6) -> (B, O, 2, 2)
+    """
+    x = x.permute(0, 2, 3, 1)  # (B, 6, 6, C)
+    places = [x[:, top : top + 4, left : left + 4].flatten(1) for top in (0, 2) for left in (0, 2)]
+    patches = torch.stack(places, dim=1).flatten(0, 1)  # (4 B, 16 C)
+    weight = layer.weight.permute(0, 2, 3, 1).flatten(1)  # (O, 16 C), as it lies in memory
+    return F.linear(patches, weight, layer.bias).unflatten(0, (-1, 2, 2)).permute(0, 3, 1, 2)
+
+
+def _convolve_phases(x: Tensor, layer: nn.ConvTranspose2d) -> Tensor:
+    """A transposed 6x6 convolution of stride 2 to few channels, as a plain 3x3 one: nearly three times as fast.
+
+    Each of the four phases of the larger image (even and odd rows, even and odd columns) is a 3x3 convolution of the
+    smaller one with every other row and column of the kernel. Together they are one convolution to 4 O channels.
+
+    (B, C, H, W) -> (B, O, 2 H + 4, 2 W + 4)
+    """
+    channels, outputs = layer.weight.shape[:2]
+    kernels = layer.weight.unflatten(3, (3, 2)).unflatten(2, (3, 2)).flip(2, 4)  # (C, O, 3, phase, 3, phase)
+    kernels = kernels.permute(1, 3, 5, 0, 2, 4).reshape(4 * outputs, channels, 3, 3)
+    bias = cast("Tensor", layer.bias).unsqueeze(1).expand(-1, 4).flatten()
+    phases = F.conv2d(x, kernels.contiguous(memory_format=torch.channels_last), bias, padding=2)
+    return F.pixel_shuffle(phases, 2)
 
 
 def sample_latent(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
