@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
@@ -17,8 +18,10 @@ from worldmodels.vision.vae import VAEConfig
 from worldmodels.worlds.dream import DreamConfig
 from worldmodels.worlds.policy import ActionNoise
 
+Number = TypeVar("Number", int, float)
 
-def at_round(schedule: tuple[int, ...], round: int) -> int:
+
+def at_round(schedule: tuple[Number, ...], round: int) -> Number:
     """The number of a round; the last one holds on."""
     return schedule[min(round, len(schedule) - 1)]
 
@@ -36,8 +39,11 @@ class RoundsConfig:
     memory_steps: tuple[int, ...] = (4000,)
     generations: tuple[int, ...] = (1800,)
     horizons: tuple[int, ...] = (1000,)  # ticks of the dreams in which C is evolved
+    temperatures: tuple[float, ...] = ()  # of these dreams; empty: dream.temperature in every round
 
     def __post_init__(self) -> None:
+        if any(not 0 < temperature < float("inf") for temperature in self.temperatures):
+            raise ValueError(f"rounds.temperatures must be positive numbers, got {self.temperatures}")
         if self.count < 1:
             raise ValueError(f"rounds.count must be at least 1, got {self.count}")
         for name in ("vision_steps", "memory_steps"):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from worldmodels.cli import main
 from worldmodels.evolution import evolve
 from worldmodels.evolution.evolve import load_controller
+from worldmodels.experiments import RoundsConfig, preset
+from worldmodels.pipeline.work import Work
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.lock import locked
 
@@ -154,3 +158,14 @@ def test_a_run_in_use_is_left_alone(toy_run, capsys):
     with locked(toy_run):
         assert main(["evolve", str(toy_run), "--temperature", "0.5"]) == 2
     assert f"{toy_run} is in use by process " in capsys.readouterr().err
+
+
+def test_each_round_may_dream_at_a_temperature_of_its_own(tmp_path):
+    experiment = preset("toy", "demo")
+    scheduled = replace(experiment, rounds=replace(experiment.rounds, temperatures=(1.15, 0.5)))
+    work = Work(RunFolder(tmp_path), scheduled, torch.device("cpu"))
+    assert [work.temperature(round) for round in range(3)] == [1.15, 0.5, 0.5]
+    plain = replace(work, experiment=experiment)
+    assert [plain.temperature(round) for round in range(2)] == [experiment.dream.temperature] * 2
+    with pytest.raises(ValueError, match=r"rounds.temperatures must be positive numbers, got \(1.0, -1.0\)"):
+        RoundsConfig(temperatures=(1.0, -1.0))

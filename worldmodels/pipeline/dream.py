@@ -31,7 +31,7 @@ def make_dream(
     try:
         config = replace(
             config,
-            temperature=config.temperature if temperature is None else temperature,
+            temperature=work.temperature(parts.round) if temperature is None else temperature,
             horizon=work.ticks if horizon is None else horizon,
         )
     except ValueError as error:

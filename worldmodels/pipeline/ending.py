@@ -52,7 +52,7 @@ def evaluate_run(work: Work, round: int) -> Done:
     experiment, parts = work.experiment, work.best()
     evaluation, seed = experiment.evaluation, stream(experiment.seed, "final") % 2**31
     more = {"controller_round": parts.round, "policy": "controller"}
-    dream = dream_score(work, parts, evaluation.dream_episodes, seed, experiment.dream.temperature)
+    dream = dream_score(work, parts, evaluation.dream_episodes, seed, work.temperature(parts.round))
     write_json(work.run.evaluation("dream"), dream | more)
     if evaluation.random_episodes:
         seeds = episode_seeds(seed, evaluation.random_episodes)
@@ -125,6 +125,6 @@ def draw(work: Work, parts: Parts) -> None:
         seed=experiment.seed,
         device=work.device,
         controller=(parts.config, parts.parameters),
-        temperature=experiment.dream.temperature,
+        temperature=work.temperature(parts.round),
         steps_per_second=spec.steps_per_second,
     )

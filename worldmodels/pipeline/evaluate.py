@@ -38,7 +38,7 @@ def evaluate_with(
     if world == "actual":
         score = actual_score(work, parts, episodes, seed, backend)
     else:
-        tau = work.experiment.dream.temperature if temperature is None else temperature
+        tau = work.temperature(parts.round) if temperature is None else temperature
         score = dream_score(work, parts, episodes, seed, tau)
     return score | {"controller_round": parts.round, "policy": "controller"}
 

@@ -45,7 +45,7 @@ def play_model(run: RunFolder, device: str = "auto") -> PlayModel:
         memory_hash=work.memory(parts.round)[1],
         starts=starts,
         controllers=(_chosen(work, parts), *_others(work, parts)),
-        temperature=work.experiment.dream.temperature,
+        temperature=work.temperature(parts.round),
         examples=examples[:EXAMPLES],
         latent_mean=mean,
         latent_std=std,
@@ -84,7 +84,7 @@ def _examples(work: Work, round: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _chosen(work: Work, parts: Parts) -> Driver:
-    tau = work.experiment.dream.temperature
+    tau = work.temperature(parts.round)
     dream = _record(work, "dream", controller_round=parts.round)
     actual = _record(work, "actual", controller_round=parts.round)
     if not dream:

@@ -164,7 +164,7 @@ def evolve_round(work: Work, round: int) -> Done:
         round,
         path=work.run.controller(round),
         log_name=f"evolve-{round:02d}",
-        temperature=experiment.dream.temperature,
+        temperature=work.temperature(round),
         generations=generations,
         dreams=experiment.evaluation.dream_episodes,
     )

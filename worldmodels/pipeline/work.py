@@ -14,7 +14,7 @@ from worldmodels.envs.game import GameSpec, game
 from worldmodels.envs.pool import EpisodePool, open_pool
 from worldmodels.errors import UserError
 from worldmodels.evolution.evolve import load_controller
-from worldmodels.experiments import Experiment
+from worldmodels.experiments import Experiment, at_round
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.memory.train import load_memory
 from worldmodels.pipeline import released
@@ -79,6 +79,11 @@ class Work:
     def memory_round(self, round: int) -> int:
         """The round whose M is in use in `round`."""
         return _last_trained(self.experiment.rounds.memory_steps, round)
+
+    def temperature(self, round: int) -> float:
+        """That of the dreams in which a round's own C is evolved."""
+        schedule = self.experiment.rounds.temperatures
+        return at_round(schedule, round) if schedule else self.experiment.dream.temperature
 
     def vision(self, round: int) -> tuple[VAE, str]:
         """V in use in a round, and its sha256."""
