@@ -33,8 +33,10 @@ class Mixture(NamedTuple):
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density of the next latent in nats, for each dimension: z (..., Z) -> (..., Z)."""
         deviation = (z.unsqueeze(-1) - self.mu) * torch.exp(-self.log_sigma)  # (..., Z, K)
-        component = -0.5 * deviation.square() - self.log_sigma - HALF_LOG_TWO_PI
-        return torch.logsumexp(torch.log_softmax(self.log_pi, dim=-1) + component, dim=-1)
+        weighted = self.log_pi - self.log_sigma - 0.5 * deviation.square()
+        # The weights are normalised by one number a mixture, and not K: that is a sixth of the time.
+        total = torch.logsumexp(weighted, dim=-1) - torch.logsumexp(self.log_pi, dim=-1)  # (..., Z)
+        return total - HALF_LOG_TWO_PI
 
     def mean(self) -> Tensor:
         """Expected next latent (..., Z), at temperature 1."""
