@@ -204,9 +204,10 @@ def take_cover_best() -> Experiment:
             count=2,
             vision_steps=(3600, 0),
             memory_steps=(2400,),
-            generations=(60,),
+            generations=(60, 30),
             horizons=(2100,),
         ),
+        evolution=replace(demo.evolution, afresh=True),  # 30 generations from zero beat 60 from the first C
         collect=replace(demo.collect, episodes=400, ticks=(2100,)),
         # A disturbance that lasts for half a second or so: it walks off, and C has to come back from there.
         noise=ActionNoise(sigma=0.8, correlation=0.95, share=1.0),
