@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,29 @@ def test_the_report_of_a_release_is_drawn_from_games_that_it_plays(offered: Path
     drawn = copy.media("drive.mp4").stat().st_mtime_ns
     assert main(["report", "runs/pretrained-toy"]) == 0
     assert copy.media("drive.mp4").stat().st_mtime_ns == drawn, "what is drawn is not drawn again"
+    copy.media("strip.png").unlink()  # as when the drawing was killed halfway
+    assert main(["report", "runs/pretrained-toy"]) == 0
+    assert copy.media("strip.png").exists()
+
+
+def test_damaged_releases_and_copies_say_so(offered: Path, desk: Path, capsys):
+    assert main(["report", "pretrained:toy"]) == 0
+    copy = RunFolder(desk / "runs/pretrained-toy")
+    copy.copied.write_text('{"release"')
+    capsys.readouterr()
+    assert main(["sweep", "pretrained:toy"]) == 2
+    said = capsys.readouterr().err
+    assert "copied.json" in said
+    assert said.count("\n") == 1
+    damaged = desk / "damaged"
+    shutil.copytree(offered, damaged)
+    starts = RunFolder(damaged).starts
+    starts.write_bytes(starts.read_bytes()[:100])
+    assert main(["sweep", "damaged"]) == 2
+    said = capsys.readouterr().err
+    assert "starts.safetensors" in said
+    assert said.count("\n") == 1
+    assert not (desk / "runs/pretrained-damaged").exists()
 
 
 def test_a_folder_that_is_something_else_is_left_alone(offered: Path, desk: Path, capsys):

@@ -13,7 +13,6 @@ import http.server
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import tempfile
 import threading
@@ -23,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from worldmodels.bench.measurement import Budget, Measurement
+from worldmodels.bench.measurement import Budget, Measurement, quartiles
 from worldmodels.envs.sweeper import start_sweeper
 from worldmodels.errors import UserError
 from worldmodels.export.runtime import FILES, PACKAGE, cache_folder
@@ -98,7 +97,7 @@ def measure_browser(budget: Budget, on_done: Callable[[str], None]) -> list[Meas
     """
     try:
         rates = _measure(budget)
-        low, median, high = statistics.quantiles(rates, n=4, method="inclusive")
+        low, median, high = quartiles(rates)
         found = Measurement(
             "browser", "frames", median, low, high, note="WebAssembly on one thread, not drawn"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -53,11 +52,7 @@ class TrainingClock:
 
     def timing(self) -> Timing:
         """Seconds of a step."""
-        steps = np.diff(self.began[self.budget.warm_up :]).tolist()
-        if len(steps) == 1:
-            return Timing(steps[0], steps[0], steps[0], 1)
-        low, median, high = statistics.quantiles(steps, n=4, method="inclusive")
-        return Timing(median, low, high, len(steps))
+        return Timing.of(np.diff(self.began[self.budget.warm_up :]).tolist())
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,20 @@ class Timing:
     low: float  # the quartile of the faster calls
     high: float  # the quartile of the slower ones
     calls: int
+
+    @classmethod
+    def of(cls, calls: Sequence[float]) -> Timing:
+        """Of calls that took so many seconds each."""
+        low, median, high = quartiles(calls)
+        return cls(median, low, high, len(calls))
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """The lower quartile, the median and the upper one; of a single value that value."""
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, median, high
 
 
 @dataclass(frozen=True)
@@ -41,10 +55,7 @@ def timed(call: Callable[[], Any], budget: Budget) -> Timing:
         before = time.perf_counter()
         call()
         found.append(time.perf_counter() - before)
-    if len(found) == 1:
-        return Timing(found[0], found[0], found[0], 1)
-    low, median, high = statistics.quantiles(found, n=4, method="inclusive")
-    return Timing(median, low, high, len(found))
+    return Timing.of(found)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ Games begin anew between the timed samples and not inside them: both raw and the
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -20,7 +19,7 @@ from itertools import count
 import numpy as np
 import torch
 
-from worldmodels.bench.measurement import Budget, Measurement
+from worldmodels.bench.measurement import Budget, Measurement, quartiles
 from worldmodels.bench.player import PlainPlayer, Player
 from worldmodels.envs.envpool_pool import EnvPoolGames, why_envpool_cannot_play
 from worldmodels.envs.game import GameSpec, game
@@ -185,7 +184,7 @@ def steps_a_second(
         steps, seconds = timed(ticks)
         spent += seconds
         rates.append(steps / seconds)
-    low, median, high = statistics.quantiles(rates, n=4, method="inclusive")
+    low, median, high = quartiles(rates)
     return Rate(median, low, high)
 
 

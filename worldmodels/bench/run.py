@@ -77,10 +77,11 @@ def measure(asked: BenchConfig) -> Report:
     """Measure it, with progress on standard error."""
     import torch
 
+    from worldmodels.runs.device import choose_device
     from worldmodels.runs.machine import machine, versions
     from worldmodels.runs.progress import progress
 
-    device = _device(asked.device)
+    device = choose_device(asked.device)
     experiment, budget = preset(asked.game, "paper"), Budget(asked.seconds)
     wanted = asked.wanted
     games = [game for game in GAMES if {f"{name}.{game.replace('-', '_')}" for name in ACTUAL} & set(wanted)]
@@ -155,11 +156,3 @@ def _in_order(found: Sequence[Measurement]) -> list[Measurement]:
     """As in `measurement_names`, single backends last."""
     order = {name: place for place, name in enumerate(measurement_names())}
     return sorted(found, key=lambda measured: order.get(measured.name, len(order)))
-
-
-def _device(name: str) -> Any:
-    import torch
-
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: PyTorch sees no GPU here; type --device cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

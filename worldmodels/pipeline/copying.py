@@ -11,7 +11,7 @@ import torch
 from worldmodels.errors import UserError
 from worldmodels.pipeline.ending import draw
 from worldmodels.pipeline.work import open_run
-from worldmodels.report.page import write_report
+from worldmodels.report.page import MEDIA, write_report
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.files import read_json, write_json
 from worldmodels.runs.folder import RunFolder
@@ -52,7 +52,7 @@ def at_work(run: RunFolder, folder: Path | None = None) -> RunFolder:
 def report_at_work(run: RunFolder, device: str) -> Path:
     """Write the report of a release's copy. Where its pictures are missing, games are played to draw them from."""
     with locked(run.path):
-        if not run.media("drive.mp4").exists():
+        if not all(run.media(name).exists() for name in MEDIA):  # none, or a drawing was killed
             work = open_run(run, device)
             print("playing and drawing ...", file=sys.stderr, flush=True)
             with torch.no_grad():

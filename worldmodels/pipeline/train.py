@@ -14,7 +14,8 @@ from worldmodels.errors import UserError
 from worldmodels.experiments import Experiment
 from worldmodels.pipeline.stage import Done, Stage
 from worldmodels.pipeline.stages import plan
-from worldmodels.pipeline.work import Work, choose_device, open_run
+from worldmodels.pipeline.work import Work, open_run
+from worldmodels.runs.device import choose_device
 from worldmodels.runs.files import write_json
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.lock import locked

@@ -20,6 +20,7 @@ from worldmodels.memory.train import load_memory
 from worldmodels.pipeline import released
 from worldmodels.rollouts.latents import LatentEpisode, latents_vision, mirrored, read_folders, read_latents
 from worldmodels.rollouts.store import EpisodeStore
+from worldmodels.runs.device import choose_device
 from worldmodels.runs.files import read_json
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.seeds import numpy_stream
@@ -221,17 +222,6 @@ def _no_record(run: RunFolder, why: str) -> UserError:
     return UserError(
         f"{run.experiment} is not the record of a run ({why}); put back a copy of it, or begin again with another --run"
     )
-
-
-def choose_device(name: str) -> torch.device:
-    """ "auto", "cpu" or "cuda" as a device; UserError for another name or when there is no GPU."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise UserError(f"--device must be auto, cpu or cuda, got {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError(
-            "--device cuda: PyTorch finds no GPU on this machine; leave --device out to use the CPU"
-        )
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def count_frames(work: Work, rounds: int) -> int:
