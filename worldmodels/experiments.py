@@ -18,11 +18,12 @@ from worldmodels.vision.vae import VAEConfig
 from worldmodels.worlds.dream import DreamConfig
 from worldmodels.worlds.policy import ActionNoise
 
-Number = TypeVar("Number", int, float)
+WORLDS = ("dream", "actual")
+Setting = TypeVar("Setting", int, float, str)
 
 
-def at_round(schedule: tuple[Number, ...], round: int) -> Number:
-    """The number of a round; the last one holds on."""
+def at_round(schedule: tuple[Setting, ...], round: int) -> Setting:
+    """What a schedule gives to a round; the last one holds on."""
     return schedule[min(round, len(schedule) - 1)]
 
 
@@ -38,12 +39,15 @@ class RoundsConfig:
     vision_steps: tuple[int, ...] = (100_000,)
     memory_steps: tuple[int, ...] = (4000,)
     generations: tuple[int, ...] = (1800,)
-    horizons: tuple[int, ...] = (1000,)  # ticks of the dreams in which C is evolved
-    temperatures: tuple[float, ...] = ()  # of these dreams; empty: dream.temperature in every round
+    worlds: tuple[str, ...] = ("dream",)  # in which C is evolved: M's dream, or the actual game
+    horizons: tuple[int, ...] = (1000,)  # ticks of the episodes in which C is evolved
+    temperatures: tuple[float, ...] = ()  # of the dreams; empty: dream.temperature in every round
 
     def __post_init__(self) -> None:
         if any(not 0 < temperature < float("inf") for temperature in self.temperatures):
             raise ValueError(f"rounds.temperatures must be positive numbers, got {self.temperatures}")
+        if not self.worlds or not set(self.worlds) <= set(WORLDS):
+            raise ValueError(f"rounds.worlds must be of {' and '.join(WORLDS)}, got {self.worlds}")
         if self.count < 1:
             raise ValueError(f"rounds.count must be at least 1, got {self.count}")
         for name in ("vision_steps", "memory_steps"):
@@ -96,8 +100,8 @@ class Experiment:
 
 
 def car_racing_paper() -> Experiment:
-    """The paper's agent and amounts: 10,000 random episodes, V and M once each, 1800 generations of 64 x 16."""
-    return Experiment()
+    """The paper's agent and amounts: 10,000 random episodes, V and M once each, 1800 generations in the game."""
+    return Experiment(rounds=RoundsConfig(worlds=("actual",)))
 
 
 def car_racing_demo() -> Experiment:
@@ -123,7 +127,7 @@ def car_racing_demo() -> Experiment:
             first_episodes=320,
             first_ticks=48,  # blind play leaves the road within a few seconds: many short episodes see more of it
             trials=8,
-            episodes=16,
+            episodes=(16,),
             ticks=(250,),
             patience=50,
         ),
@@ -208,7 +212,7 @@ def take_cover_best() -> Experiment:
             horizons=(2100,),
         ),
         evolution=replace(demo.evolution, afresh=True),  # 30 generations from zero beat 60 from the first C
-        collect=replace(demo.collect, episodes=400, ticks=(2100,)),
+        collect=replace(demo.collect, episodes=(400,), ticks=(2100,)),
         # A disturbance that lasts for half a second or so: it walks off, and C has to come back from there.
         noise=ActionNoise(sigma=0.8, correlation=0.95, share=1.0),
     )
@@ -227,7 +231,7 @@ def toy_demo() -> Experiment:
             first_episodes=64,
             first_ticks=40,
             trials=8,
-            episodes=16,
+            episodes=(16,),
             ticks=(40,),
             batch=32,
         ),

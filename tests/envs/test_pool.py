@@ -195,3 +195,16 @@ def test_without_envpool_auto_means_gymnasium(monkeypatch: pytest.MonkeyPatch):
         assert isinstance(pool._games, GymnasiumGames)
     with pytest.raises(UserError, match=r"EnvPool cannot be imported .* Type --backend gymnasium"):
         open_pool(game("car-racing"), "envpool")
+
+
+def test_an_episode_that_is_stopped_is_truncated_and_frozen(played: Opened):
+    spec, backend = played
+    with open_pool(spec, backend) as pool:
+        _, (before, *_) = play(pool, [1, 2], steps=2)
+        pool.stop(np.array([False, True]))
+        after = pool.step(np.tile(some_actions(spec, 1, 1), (2, 1)))
+        assert after.truncated.tolist() == [False, True]
+        assert not after.terminated.any()
+        assert pool.steps_taken.tolist() == [3, 2]
+        assert after.rewards[1] == 0
+        assert not before.truncated.any()

@@ -23,7 +23,7 @@ class SeededWorld:
     An episode with an odd seed ends with tick number `seed`, one with an even seed goes on.
     """
 
-    feature_size = 3
+    feature_size, at_once, game_steps = 3, 1000, 0
 
     def __init__(self, horizon: int) -> None:
         self.horizon, self.ticks, self.episode_ticks = horizon, 0, 0
@@ -149,15 +149,15 @@ def test_a_batch_costs_about_as_much_as_its_episodes_are_long():
     assert world.episode_ticks < 0.1 * 4 * len(seeds) * 999
 
 
-def test_more_episodes_than_fit_are_played_in_several_batches(monkeypatch: pytest.MonkeyPatch):
+def test_more_episodes_than_fit_are_played_in_several_batches():
     parameters, seeds = population(3), list(range(1, 12))
     expected = returns(CONFIG, parameters, SeededWorld(30), seeds)
-    monkeypatch.setattr(fitness, "AT_ONCE", 13)
     world = SeededWorld(30)
+    world.at_once = 13
     assert_close(returns(CONFIG, parameters, world, seeds), expected)
     assert world.resets == [12, 12, 9]
-    monkeypatch.setattr(fitness, "AT_ONCE", 2)
     world = SeededWorld(30)
+    world.at_once = 2
     assert_close(returns(CONFIG, parameters, world, seeds[:4]), expected[:, :4])
     assert world.resets == [3] * 4, "one episode for each individual, however many there are"
 

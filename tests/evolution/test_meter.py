@@ -28,7 +28,7 @@ METERED = replace(PLAIN, meter_every=3, meter_episodes=5)
 class Still:
     """A world of one tick that pays for actions near 0.5."""
 
-    feature_size, horizon = 2, 1
+    feature_size, horizon, at_once, game_steps = 2, 1, 1000, 0
 
     def reset(self, seeds: Any) -> Tensor:
         return torch.ones(len(seeds), 2)

@@ -93,3 +93,33 @@ def test_a_world_asks_for_no_gradients(senses: Senses, toy_pool: GamePool):
     world = ActualWorld(senses, toy_pool, horizon=5)
     assert not world.reset([1]).requires_grad
     assert not world.step(torch.zeros(1, 1)).features.requires_grad
+
+
+def test_patience_cuts_off_what_no_longer_pays_and_stops_the_game(senses: Senses, toy_pool: GamePool):
+    """Away from the ball, nothing is paid; the toy itself takes a ball for lost after 8 such steps."""
+    away = torch.ones(8, 1)
+    world = ActualWorld(senses, toy_pool, horizon=40, patience=3)
+    world.reset(range(8))
+    steps = [world.step(away) for _ in range(40)]
+    rewards = torch.stack([step.reward for step in steps]).numpy()  # (T, B)
+    ended = torch.stack([step.truncated | step.terminated for step in steps]).numpy()
+    lengths = 40 - ended.sum(axis=0) + 1
+    for b in range(8):
+        unpaid = [sum(rewards[t - 2 : t + 1, b] > 0) == 0 for t in range(2, 40)]
+        expected = 3 + unpaid.index(True) if any(unpaid) else 40
+        assert lengths[b] == expected
+    assert lengths.min() < 40
+    assert not steps[-1].terminated[np.flatnonzero(lengths < 40)].any()
+    assert toy_pool.steps_taken.tolist() == lengths.tolist(), "a game was played on after its end"
+
+
+def test_steps_of_the_game_are_counted_over_all_batches(senses: Senses, toy_pool: GamePool):
+    toy_pool.reset([1])
+    toy_pool.step(np.zeros((1, 1), np.float32))  # before this world: not its own
+    world = ActualWorld(senses, toy_pool, horizon=5)
+    assert world.game_steps == 0
+    for _ in range(2):
+        world.reset([1, 2, 3])
+        for _ in range(5):
+            world.step(torch.zeros(3, 1))
+    assert world.game_steps == 30

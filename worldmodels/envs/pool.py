@@ -95,6 +95,10 @@ class GamePool(Protocol):
         """Hold actions (B, A) float32 for `action_repeat` steps of the game; rewards are summed."""
         ...
 
+    def stop(self, episodes: np.ndarray) -> None:
+        """Truncate episodes (B,) bool where they stand; those that have ended stay as they are."""
+        ...
+
     def close(self) -> None:
         """Give back threads and processes; may be called twice."""
         ...
@@ -154,6 +158,10 @@ class EpisodePool:
             self._truncated[rows] = turn.truncated
             self._steps_taken[rows] += turn.steps
         return PoolStep(self._frames.copy(), rewards, self._terminated.copy(), self._truncated.copy())
+
+    def stop(self, episodes: np.ndarray) -> None:
+        """Truncate episodes (B,) bool where they stand: they are frozen from here on, and no longer played."""
+        self._truncated |= episodes & ~self._terminated
 
     def _checked(self, actions: np.ndarray) -> np.ndarray:
         self._must_be_open()

@@ -36,6 +36,9 @@ class EvolutionConfig:
     repeats: int = 16  # R: episodes of each individual, the same for all of them
     sigma: float = 0.1  # first step size
     diagonal: bool = False  # separable CMA-ES: variances only, learns faster in few generations
+    patience: int | None = (
+        None  # actual episodes end after so many ticks in a row without a positive reward; None: never
+    )
     jerk_cost: float = 0.0  # see `fitness.returns`
     afresh: bool = (
         False  # each round begins at zero instead of the C of the round before, whose tanh is saturated
@@ -52,6 +55,8 @@ class EvolutionConfig:
                 "evolution needs generations >= 1, population >= 4 and repeats >= 1, got "
                 f"{self.generations}, {self.population}, {self.repeats}"
             )
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"evolution.patience must be at least 1, got {self.patience}")
         if self.sigma <= 0 or self.jerk_cost < 0:
             raise ValueError(
                 f"evolution needs sigma > 0 and jerk_cost >= 0, got {self.sigma}, {self.jerk_cost}"
@@ -109,16 +114,18 @@ def evolve(
     )
     searched = {name: value for name, value in asdict(evolution).items() if name not in METERING}
     settings = {"model": asdict(config), "evolution": searched}
-    resume, told = run.resume(path), np.zeros((0, evolution.population), np.float32)
+    resume, told, steps_before = run.resume(path), np.zeros((0, evolution.population), np.float32), 0
     if resume.exists():
         checkpoint = load_checkpoint(resume, kind="controller-evolution")
         same = checkpoint.config == _jsonlike(settings) and checkpoint.made_from == dict(made_from)
         if same and torch.equal(checkpoint.weights["start"], torch.from_numpy(first_mean)):
             told = checkpoint.weights["told"].numpy()
+            steps_before = checkpoint.progress.get("game_steps", 0)
+    steps_before -= world.game_steps  # what is counted from here on is this evolution's own
 
     def save() -> None:
         weights = {"start": torch.from_numpy(first_mean), "told": torch.from_numpy(np.stack(strategy.told))}
-        progressed = {"generation": len(strategy.told)}
+        progressed = {"generation": len(strategy.told), "game_steps": steps_before + world.game_steps}
         save_checkpoint(
             resume,
             kind="controller-evolution",
@@ -153,7 +160,12 @@ def evolve(
                 saved = time.monotonic()
                 if interrupt.requested:
                     raise KeyboardInterrupt
-    parameters, progressed = strategy.mean, {"generations": evolution.generations, "sigma": strategy.sigma}
+    parameters = strategy.mean
+    progressed = {
+        "generations": evolution.generations,
+        "sigma": strategy.sigma,
+        "game_steps": steps_before + world.game_steps,  # of the actual game; a dream has none
+    }
     if evolution.select_actual and metered.best is not None:
         chosen, parameters = metered.best
         progressed["selected"] = {
@@ -178,7 +190,7 @@ def finite(played: Tensor) -> Tensor:
     fitness = played.mean(dim=1)
     if not bool(torch.isfinite(fitness).all()):
         raise UserError(
-            "the dream paid rewards that are not finite: M has diverged; train it again at a lower rate"
+            "an episode paid rewards that are not finite: M has diverged; train it again at a lower rate"
         )
     return fitness
 

@@ -12,7 +12,6 @@ from worldmodels.worlds.state import World
 
 LOOK_EVERY = 16  # ticks between two looks at who has ended: a look waits for the device
 CROWDED = 0.75  # share of the episodes that must be running, or the ended ones are left out of the batch
-AT_ONCE = 8192  # episodes in one batch: what a dream needs while it runs is bounded by this
 
 
 @torch.no_grad()
@@ -25,15 +24,15 @@ def returns(
 ) -> Tensor:
     """Return of every individual in every episode: parameters (P, n), R seeds -> (P, R).
 
-    Individual p meets the same R seeds as its rivals. The episodes are played as one batch (in several of AT_ONCE at
-    most, where P * R is more; all individuals are in each). Those that have ended are left behind, so that a batch
+    Individual p meets the same R seeds as its rivals. The episodes are played as one batch (in several of world.at_once
+    at most, where P * R is more; all individuals are in each). Those that have ended are left behind, so that a batch
     costs about as much as its episodes are long.
 
     Args:
         jerk_cost: jerk_cost * |action - action before|^2 is taken off the return for each tick. Evolution
             finds it easy to flicker between extremes, which M has hardly seen and which spins the actual car.
     """
-    at_once = max(1, AT_ONCE // len(parameters))
+    at_once = max(1, world.at_once // len(parameters))
     batches = [seeds[first : first + at_once] for first in range(0, len(seeds), at_once)]
     return torch.cat([_play(config, parameters, world, batch, jerk_cost) for batch in batches], dim=1)
 

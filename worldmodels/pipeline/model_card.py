@@ -9,7 +9,7 @@ from worldmodels.pipeline.work import Parts
 from worldmodels.report.data import RunData, Scores, read_run, scores
 from worldmodels.report.lenient import mapping
 from worldmodels.report.page import ANY_GAME, GAMES
-from worldmodels.report.wording import count, duration, points, selected
+from worldmodels.report.wording import count, duration, not_by_dreams_alone, points
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.files import read_json
 from worldmodels.runs.folder import RunFolder
@@ -85,7 +85,7 @@ def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
         rounds=mapping(settings.get("rounds")).get("count"),
         frames=f"{count(steps)} frames" if steps else "frames",
         backend=f" (backend {backend})" if backend else "",
-        selected="".join(f"\n- {sentence}" for sentence in selected([chosen] if chosen else [])),
+        selected="".join(f"\n- {sentence}" for sentence in not_by_dreams_alone([chosen] if chosen else [])),
         time=duration(sum(stage.seconds or 0 for stage in data.stages) if data.stages else None),
         machine=_machine(mapping(data.experiment.get("machine"))),
         versions=", ".join(f"{k} {v}" for k, v in mapping(data.experiment.get("versions")).items()),

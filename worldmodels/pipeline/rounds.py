@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from worldmodels.experiments import at_round
 from worldmodels.memory.train import train_memory
 from worldmodels.pipeline.meter import meter
 from worldmodels.pipeline.stage import Done
-from worldmodels.pipeline.work import Work, count_frames, mean_and_error
+from worldmodels.pipeline.work import Work, count_frames, evolution_steps, mean_and_error
 from worldmodels.rollouts.collect import collect
 from worldmodels.rollouts.exploration import Policy, random_networks, random_walk
 from worldmodels.rollouts.held_actions import HeldActions, VariedHolds
@@ -27,7 +28,9 @@ from worldmodels.runs.progress import progress
 from worldmodels.runs.seeds import stream
 from worldmodels.vision.encode import encode_rollouts
 from worldmodels.vision.train import train_vision
+from worldmodels.worlds.actual import ActualWorld, Senses
 from worldmodels.worlds.compiled import PAYS_FROM
+from worldmodels.worlds.state import World
 
 
 def collect_round(work: Work, round: int) -> Done:
@@ -52,9 +55,8 @@ def collect_round(work: Work, round: int) -> Done:
         ticks = min(at_round(config.ticks, round - 1), work.ticks)
         segments = [(work.driver(parts), config.trials, work.ticks, None)]
         if round < work.experiment.rounds.count:
-            segments.append(
-                (work.driver(parts, work.experiment.noise), config.episodes, ticks, config.patience)
-            )
+            exploring = at_round(config.episodes, round - 1)
+            segments.append((work.driver(parts, work.experiment.noise), exploring, ticks, config.patience))
     episodes = sum(count for _, count, _, _ in segments)
     seeds = work.seeds(round, episodes)
     stored = set(store.indices())
@@ -156,7 +158,7 @@ def memory_round(work: Work, round: int) -> Done:
 
 
 def evolve_round(work: Work, round: int) -> Done:
-    """Evolve C in the dream of this round's M, from the C of the round before or afresh."""
+    """Evolve C in the dream of this round's M or in the actual game, from the C of the round before or afresh."""
     experiment = work.experiment
     generations = at_round(experiment.rounds.generations, round)
     score = grow(
@@ -167,13 +169,16 @@ def evolve_round(work: Work, round: int) -> Done:
         temperature=work.temperature(round),
         generations=generations,
         dreams=experiment.evaluation.dream_episodes,
+        where=at_round(experiment.rounds.worlds, round),
     )
     write_json(work.run.dream_score(round), {"round": round, "dream": score})
     played = generations * experiment.evolution.population * experiment.evolution.repeats * score["ticks"]
+    steps = evolution_steps(work, round)
     return Done(
-        f"C earns {score['mean']:.0f} ± {score['standard_error']:.0f} in {score['ticks']} ticks of its dream",
-        played,
-        "dream ticks",
+        f"C earns {score['mean']:.0f} ± {score['standard_error']:.0f} in {score['ticks']} ticks of its dream"
+        + (f"; it was evolved in {steps:,} steps of the actual game" if steps else ""),
+        steps or played,
+        "steps" if steps else "dream ticks",
     )
 
 
@@ -188,16 +193,19 @@ def grow(
     dreams: int,
     evolution_seed: int = 0,
     afresh: bool = False,
+    where: str = "dream",
 ) -> dict[str, Any]:
     """Evolve a C in the dream of a round's M, unless it is at `path` already, and score it in fresh dreams.
 
     Cs of one round that differ in the temperature alone are sought with the same random numbers, begin at the same
     parameters and are scored in dreams of the same seeds. Another `evolution_seed` is another search: 0 is the run's.
-    `afresh` begins at zero even where the run itself goes on from the C of the round before.
+    `afresh` begins at zero even where the run itself goes on from the C of the round before. `where` "actual" evolves
+    it in the actual game.
 
     Returns:
         mean, std, standard_error and episodes of its returns, the ticks of a dream, and the mean in 1000 steps; where
-        actual episodes chose C (evolution.select_actual) also `selected`, which says how many.
+        actual episodes chose C (evolution.select_actual) also `selected`, which says how many; where it was evolved in
+        the actual game, `game_steps`, which says how much of it was played.
     """
     experiment = work.experiment
     vision, vision_hash = work.vision(round)
@@ -205,32 +213,41 @@ def grow(
     made_from = {"vision": vision_hash, "memory": memory_hash}
     horizon = at_round(experiment.rounds.horizons, round)
     dream = replace(experiment.dream, temperature=temperature, horizon=horizon)
-    world = work.dream(round, memory, experiment.controller.features, dream)
+    dreaming = work.dream(round, memory, experiment.controller.features, dream)
     # By the settings alone, and for the scoring below too: a run that was stopped dreams on as it began.
-    if generations * experiment.evolution.population * experiment.evolution.repeats * horizon >= PAYS_FROM:
-        world.compile()
+    ticks = generations * experiment.evolution.population * experiment.evolution.repeats * horizon
+    if where == "dream" and ticks >= PAYS_FROM:
+        dreaming.compile()
     if not path.exists():
         start = None
-        if round > 0 and not (afresh or experiment.evolution.afresh):
+        # A dream costs little, and its C lives on what its M gets wrong; steps of the actual game are dear.
+        if round > 0 and not afresh and (where == "actual" or not experiment.evolution.afresh):
             start = load_controller(work.run.controller(round - 1))[1].numpy()
-        evolve(
-            work.run,
-            experiment.controller,
-            replace(experiment.evolution, generations=generations),
-            world,
-            path=path,
-            log_name=log_name,
-            round=round,
-            seed=stream(experiment.seed, "evolution", evolution_seed) if evolution_seed else experiment.seed,
-            made_from=made_from,
-            start=start,
-            save_every=experiment.save_every,
-            meter=meter(work, vision, memory, world),
-        )
+        with work.pool() if where == "actual" else nullcontext() as pool:
+            world: World = dreaming
+            if pool is not None:
+                senses = Senses(vision, memory, experiment.controller.features, work.device)
+                world = ActualWorld(senses, pool, min(horizon, work.ticks), experiment.evolution.patience)
+            evolve(
+                work.run,
+                experiment.controller,
+                replace(experiment.evolution, generations=generations),
+                world,
+                path=path,
+                log_name=log_name,
+                round=round,
+                seed=stream(experiment.seed, "evolution", evolution_seed)
+                if evolution_seed
+                else experiment.seed,
+                made_from=made_from,
+                start=start,
+                save_every=experiment.save_every,
+                meter=meter(work, vision, memory, dreaming),
+            )
     config, parameters, _ = load_controller(path, made_from)
     seeds = [stream(experiment.seed, "dream-score", i) for i in range(dreams)]
-    dreamt = returns(config, parameters[None].to(work.device), world, seeds)[0].cpu().numpy()
-    score = mean_and_error(dreamt) | {"ticks": world.horizon}
-    score["per_1000_steps"] = score["mean"] * 1000 / (world.horizon * experiment.action_repeat)
-    selected = load_checkpoint(path, kind="controller").progress.get("selected")
-    return score | ({"selected": selected} if selected else {})
+    dreamt = returns(config, parameters[None].to(work.device), dreaming, seeds)[0].cpu().numpy()
+    score = mean_and_error(dreamt) | {"ticks": dreaming.horizon}
+    score["per_1000_steps"] = score["mean"] * 1000 / (dreaming.horizon * experiment.action_repeat)
+    progressed = load_checkpoint(path, kind="controller").progress
+    return score | {name: progressed[name] for name in ("selected", "game_steps") if progressed.get(name)}

@@ -20,6 +20,7 @@ from worldmodels.memory.train import load_memory
 from worldmodels.pipeline import released
 from worldmodels.rollouts.latents import LatentEpisode, latents_vision, mirrored, read_folders, read_latents
 from worldmodels.rollouts.store import EpisodeStore
+from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.device import choose_device
 from worldmodels.runs.files import read_json
 from worldmodels.runs.folder import RunFolder
@@ -225,12 +226,19 @@ def _no_record(run: RunFolder, why: str) -> UserError:
 
 
 def count_frames(work: Work, rounds: int) -> int:
-    """Steps of the actual game played for the rollouts of rounds 0..rounds."""
-    return sum(
+    """Steps of the actual game played for the rollouts of rounds 0..rounds, and to evolve the Cs that played them."""
+    collected = sum(
         int(store.read_arrays(index, ("game_steps",))["game_steps"])
         for store in (work.store(r) for r in range(rounds + 1))
         for index in store.indices()
     )
+    return collected + sum(evolution_steps(work, r) for r in range(rounds))
+
+
+def evolution_steps(work: Work, round: int) -> int:
+    """Steps of the actual game in which a round's C was evolved; 0 where that was a dream."""
+    progress = load_checkpoint(work.run.controller(round), kind="controller").progress
+    return int(progress.get("game_steps", 0))
 
 
 def mean_and_error(scores: np.ndarray) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def render(run: RunData) -> str:
         dream_scale=scale,
         meters=sweep_figures.meter_charts(sweep, scale),
         unreadable=unreadable,
-        selected=wording.selected(run.rounds),
+        not_by_dreams_alone=wording.not_by_dreams_alone(run.rounds),
         command=lambda part: wording.command(run, part),
         charts=_charts(run) | {"temperatures": sweep_figures.temperature_chart(sweep, scale, published)},
         media=_media(run.folder),

@@ -47,10 +47,14 @@ def mean_and_error(scores: Scores | None) -> str:
     return points(scores.mean) + ("" if error is None else f" ± {points(error)}")
 
 
-def selected(rounds: Sequence[Round]) -> list[str]:
-    """A sentence for each round whose C was chosen by episodes of the actual game while it evolved."""
+def not_by_dreams_alone(rounds: Sequence[Round]) -> list[str]:
+    """A sentence for each round whose C was evolved in the actual game, or chosen by episodes of it."""
     found = []
     for round in rounds:
+        if played := whole(round.dream.facts.get("game_steps")) if round.dream else None:
+            found.append(
+                f"The C of round {round.number} was evolved in the actual game: {count(played)} steps of it."
+            )
         choice = mapping(round.dream.facts.get("selected")) if round.dream else {}
         if choice:
             episodes, candidates = whole(choice.get("actual_episodes")), whole(choice.get("candidates"))

@@ -32,13 +32,19 @@ class CollectConfig:
         0  # episodes of that round with no more ticks are dropped, and others played in their place
     )
     trials: int = 16  # whole episodes of each later round, played by C without noise
-    episodes: int = 112  # of each later round, played by C with noise
+    episodes: tuple[int, ...] = (
+        112,
+    )  # played by C with noise, from the second round on; the last number holds on
     ticks: tuple[int, ...] = (1000,)  # their cut, round by round; the last one holds on
     patience: int | None = None  # see `play`
     batch: int = 16  # episodes played at once, and the unit of resume
 
     def __post_init__(self) -> None:
-        for name in ("first_episodes", "first_ticks", "trials", "episodes", "batch"):
+        if isinstance(self.episodes, int):  # of a run that is older than the schedule
+            object.__setattr__(self, "episodes", (self.episodes,))
+        if not self.episodes or min(self.episodes) < 0:
+            raise ValueError(f"collect.episodes must be numbers of at least 0, got {self.episodes}")
+        for name in ("first_episodes", "first_ticks", "trials", "batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"collect.{name} must be at least 1, got {getattr(self, name)}")
         if self.exploration not in EXPLORATIONS:
@@ -167,6 +173,7 @@ def play(
         unpaid = np.where(step.rewards > 0, 0, unpaid + 1)
         if patience is not None:
             running &= unpaid < patience
+            pool.stop(~running)
         if not running.any():
             break
         if tick % LOOK_EVERY == LOOK_EVERY - 1 and running[played].mean() < CROWDED:

@@ -13,6 +13,10 @@ from worldmodels.memory.mdn_rnn import MDNRNN, Recurrent, advance
 from worldmodels.vision.vae import VAE, pixels
 from worldmodels.worlds.state import Step, feature_size, features
 
+GAMES_AT_ONCE = (
+    64  # as many as the paper's population: enough for V's products, and a moderate number of games
+)
+
 
 class Senses:
     """V and M over a batch of games: frames in, features out. V's mean is used for z."""
@@ -54,16 +58,37 @@ class Senses:
 
 
 class ActualWorld:
-    """B actual games as a World; an episode lasts `horizon` ticks at most."""
+    """B actual games as a World; an episode lasts `horizon` ticks at most.
 
-    def __init__(self, senses: Senses, pool: GamePool, horizon: int) -> None:
-        self.senses, self.pool, self.horizon = senses, pool, horizon
-        self.feature_size = senses.feature_size
+    Args:
+        patience: an episode is also cut off after so many ticks in a row without a positive reward; None: never.
+        at_once: see `World`.
+    """
+
+    def __init__(
+        self,
+        senses: Senses,
+        pool: GamePool,
+        horizon: int,
+        patience: int | None = None,
+        at_once: int = GAMES_AT_ONCE,
+    ) -> None:
+        self.senses, self.pool, self.horizon, self.patience = senses, pool, horizon, patience
+        self.feature_size, self.at_once = senses.feature_size, at_once
+        # Of the games before these; what the pool played before is not this world's.
+        self._steps_before = -int(pool.steps_taken.sum())
+
+    @property
+    def game_steps(self) -> int:
+        """Steps of the actual game that were played in this world until now."""
+        return self._steps_before + int(self.pool.steps_taken.sum())
 
     def reset(self, seeds: Sequence[int]) -> Tensor:
-        """Begin one game for each seed. Returns features (B, F)."""
+        """Begin one game for each seed, in [0, 2**63). Returns features (B, F)."""
+        self._steps_before = self.game_steps
         self._tick = 0
         self._games = np.arange(len(seeds))  # the pool's games that are still played
+        self._unpaid = np.zeros(len(seeds), np.int64)  # ticks since each game paid
         # The pool wants an action for ended games too, which it ignores; this one is valid in every game.
         self._actions = np.tile(self.pool.spec.action_low, (len(seeds), 1))
         return self.senses.begin(self.pool.reset(seeds))
@@ -74,9 +99,15 @@ class ActualWorld:
         step = self.pool.step(self._actions)
         self._tick += 1
         seen = self.senses.go_on(actions, step.frames[self._games])
+        ended = step.truncated
+        if self.patience is not None:
+            self._unpaid = np.where(step.rewards > 0, 0, self._unpaid + 1)
+            lost = self._unpaid >= self.patience
+            self.pool.stop(lost)
+            ended = ended | (lost & ~step.terminated)
         rewards, terminated, truncated = (
             torch.from_numpy(part[self._games]).to(seen.device)
-            for part in (step.rewards, step.terminated, step.truncated)
+            for part in (step.rewards, step.terminated, ended)
         )
         if self._tick >= self.horizon:
             truncated = ~terminated

@@ -123,6 +123,9 @@ class DreamWorld:
         action_bounds: smallest and largest action (A,), to clip disturbed actions to; None: no clipping.
     """
 
+    at_once = 8192  # what dreams need while they run is bounded by this
+    game_steps = 0
+
     def __init__(
         self,
         model: MDNRNN,

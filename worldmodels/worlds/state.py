@@ -34,6 +34,12 @@ class World(Protocol):
 
     feature_size: int
     horizon: int  # an episode lasts at most this many ticks, and no world is stepped beyond them
+    at_once: int  # episodes that it bears in one batch
+
+    @property
+    def game_steps(self) -> int:
+        """Steps of the actual game that were played in it until now; a dream has none."""
+        ...
 
     def reset(self, seeds: Sequence[int]) -> Tensor:
         """Begin one episode for each seed; returns the first features (B, F)."""
