@@ -27,4 +27,5 @@ CAR_RACING = GameSpec(
     max_steps=1000,
     mirror_signs=(-1.0, 1.0, 1.0),
     options=(("lap_complete_percent", 0.95),),
+    painter="worldmodels.envs.car_painter",
 )

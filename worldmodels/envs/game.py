@@ -51,6 +51,8 @@ class GameSpec:
     """What to install to play it."""
     frame_key: str | None = None
     """Where the frame is in observations that are dictionaries; None: the observation is the frame."""
+    painter: str | None = None
+    """Module whose `PaintedGame` paints the frames of Gymnasium's game faster; None: the game paints each itself."""
     resets_clean: bool = False
     """Whether an episode is a function of its seed on a game that was played before; else it is made afresh."""
 

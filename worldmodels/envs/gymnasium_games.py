@@ -85,6 +85,7 @@ class GymnasiumGames:
             "frame_shape": kept_shape,
             "frame_key": spec.frame_key,
             "resets_clean": spec.resets_clean,
+            "painter": spec.painter,
         }
         new = range(len(self._workers), count)
         for _ in new:

@@ -5,7 +5,7 @@ memory behind the descriptor FD is that of its game i, as many rows of it as are
 so it cannot outlive the program that started it. The descriptor HELD closes with its last breath, see `sweeper.py`.
 
     {"make": id, "module": m, "max_steps": n, "options": {...}, "frame_shape": [...],
-     "frame_key": k, "resets_clean": b}                 -> {}
+     "frame_key": k, "resets_clean": b, "painter": p}   -> {}
     {"seeds": [...]}                                    -> {}
     {"play": [games], "actions": [...], "repeats": k,
      "part": p}                                         -> {rewards, terminated, truncated, steps}, for each p games
@@ -29,6 +29,29 @@ from worldmodels.envs.wire import SharedFrames, read_message, write_message
 STARTED_AT_ONCE = 4  # programs of games: each needs one core for a quarter of a second, and waits some more
 
 
+class Game:
+    """A game that paints a frame at every step. `car_painter.PaintedGame` is the other kind."""
+
+    def __init__(self, game: Any, frame_key: str | None) -> None:
+        self._game, self._frame_key = game, frame_key
+
+    def reset(self, seed: int) -> np.ndarray:
+        return self._frame(self._game.reset(seed=seed)[0])
+
+    def step(self, action: Any, look: bool) -> tuple[np.ndarray | None, float, bool, bool]:
+        observation, reward, terminated, truncated, _ = self._game.step(action)
+        frame = self._frame(observation)
+        if terminated and not frame.any():
+            frame = None  # ViZDoom has no picture of the dead: the last one stays
+        return frame, float(reward), bool(terminated), bool(truncated)
+
+    def _frame(self, observation: Any) -> np.ndarray:
+        return observation if self._frame_key is None else observation[self._frame_key]
+
+    def close(self) -> None:
+        self._game.close()
+
+
 class WorkerGames:
     """The games of one worker."""
 
@@ -43,12 +66,15 @@ class WorkerGames:
 
         if self._request["module"] is not None:
             importlib.import_module(self._request["module"])
-        return gymnasium.make(
+        game = gymnasium.make(
             self._request["make"],
             disable_env_checker=True,
             max_episode_steps=self._request["max_steps"],
             **self._request["options"],
         )
+        if self._request["painter"] is not None:
+            return importlib.import_module(self._request["painter"]).PaintedGame(game)
+        return Game(game, self._request["frame_key"])
 
     def start(self, seeds: list[int]) -> None:
         """Start one episode per seed."""
@@ -74,7 +100,7 @@ class WorkerGames:
                 self._reset(position, seeds[position])
 
     def _reset(self, position: int, seed: int) -> None:
-        self._show(position, self._frame(self._games[position].reset(seed=seed)[0]))
+        self._show(position, self._games[position].reset(seed))
 
     def play_in_parts(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Play what is asked for, and say how it went after every few games."""
@@ -92,27 +118,19 @@ class WorkerGames:
             game, total, steps = self._games[position], 0.0, 0
             seen, terminated, truncated = None, False, False
             while steps < repeats and not (terminated or truncated):
-                observation, reward, terminated, truncated, _ = game.step(action)
-                frame = self._frame(observation)
-                if not (
-                    terminated and not frame.any()
-                ):  # ViZDoom has no picture of the dead: the last one stays
-                    seen = frame
-                total += float(reward)
                 steps += 1
+                frame, reward, terminated, truncated = game.step(action, steps == repeats)
+                seen = seen if frame is None else frame
+                total += reward
             if seen is not None:
                 self._show(position, seen)
-            outcomes.append((total, bool(terminated), bool(truncated), steps))
+            outcomes.append((total, terminated, truncated, steps))
         names = ("rewards", "terminated", "truncated", "steps")
         return dict(zip(names, zip(*outcomes, strict=True), strict=True))
 
     def _show(self, position: int, frame: np.ndarray) -> None:
         shared = self._shared.frames[position]
         shared[:] = frame[: len(shared)]
-
-    def _frame(self, observation: Any) -> np.ndarray:
-        key = self._request["frame_key"]
-        return observation if key is None else observation[key]
 
     def close(self) -> None:
         """End the games."""

@@ -1,0 +1,105 @@
+"""CarRacing painted faster: the same frames, rewards and ends as Gymnasium's, bit for bit."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from worldmodels.envs.car_painter import ROWS, PaintedGame
+
+REPEATS = 3
+
+
+def new_game(steps: int = 1000) -> Any:
+    import gymnasium
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Gymnasium's, about its own action space
+        return gymnasium.make("CarRacing-v3", disable_env_checker=True, max_episode_steps=steps)
+
+
+def weaving(tick: int) -> np.ndarray:
+    """Off, over the road and its borders, onto the grass and back."""
+    return np.array([0.4 * np.sin(tick / 6), 0.5 if tick < 20 else 0.1, 0.0], np.float32)
+
+
+def spinning(tick: int) -> np.ndarray:
+    return np.array([1.0, 1.0, 0.0], np.float32)
+
+
+@pytest.mark.parametrize(("seed", "drive"), [(1, weaving), (2, weaving), (3, spinning)])
+def test_frames_rewards_and_ends_are_gymnasiums(seed: int, drive: Callable[[int], np.ndarray]):
+    """Every third frame is looked at, from the zoom of the first second on."""
+    reference, painted = new_game(), PaintedGame(new_game())
+    assert np.array_equal(painted.reset(seed), reference.reset(seed=seed)[0][:ROWS])
+    assert painted.paints
+    visited = 0
+    for tick in range(50):
+        for repeat in range(REPEATS):
+            look = repeat == REPEATS - 1
+            theirs = reference.step(drive(tick))
+            frame, reward, terminated, truncated = painted.step(drive(tick), look)
+            assert (reward, terminated, truncated) == (theirs[1], theirs[2], theirs[3])
+            assert (frame is not None) == look
+            if frame is not None:
+                assert np.array_equal(frame, theirs[0][:ROWS]), f"tick {tick}"
+            visited += reward > 0
+    assert visited > 2, "tiles that were driven over have another colour"
+
+
+@pytest.mark.parametrize("direction", [(0.99, 0.0), (-0.97, 0.3), (0.5, -0.985)])
+def test_at_the_end_of_the_field_too(direction: tuple[float, float]):
+    """Where the field ends the picture is black; and who crosses it has lost, and sees one last frame."""
+    from gymnasium.envs.box2d.car_racing import PLAYFIELD
+
+    reference, painted = new_game(), PaintedGame(new_game())
+    reference.reset(seed=5)
+    painted.reset(5)
+    black = 0
+    for env in (reference.unwrapped, painted._car_racing):
+        place = [PLAYFIELD * part for part in direction]
+        moved = np.subtract(place, tuple(env.car.hull.position))
+        for body in (env.car.hull, *env.car.wheels):
+            body.position = tuple(np.add(tuple(body.position), moved))
+            body.linearVelocity = (60 * direction[0], 60 * direction[1])
+    for _ in range(40):
+        theirs = reference.step(np.zeros(3, np.float32))
+        frame, reward, terminated, _ = painted.step(np.zeros(3, np.float32), look=True)
+        assert frame is not None
+        assert np.array_equal(frame, theirs[0][:ROWS])
+        assert (reward, terminated) == (theirs[1], theirs[2])
+        black += not frame.any(axis=2).all()
+        if terminated:
+            break
+    assert black, "the end of the field was never in sight"
+
+
+def test_the_last_frame_is_painted_whoever_looks():
+    painted = PaintedGame(new_game(steps=4))
+    painted.reset(0)
+    for step in range(3):
+        assert painted.step(weaving(step), look=False)[0] is None
+    frame, _, _, truncated = painted.step(weaving(3), look=False)
+    assert truncated
+    assert frame is not None
+
+
+def test_where_its_frames_would_differ_gymnasium_paints(monkeypatch: pytest.MonkeyPatch):
+    from gymnasium.envs.box2d.car_racing import CarRacing
+
+    paint: Any = CarRacing._render
+    monkeypatch.setattr(
+        CarRacing, "_render", lambda env, mode: 255 - paint(env, mode)
+    )  # another version, say
+    reference, painted = new_game(), PaintedGame(new_game())
+    for seed in (1, 2):
+        assert np.array_equal(painted.reset(seed)[:ROWS], reference.reset(seed=seed)[0][:ROWS])
+        assert not painted.paints
+        for tick in range(3):
+            frame = painted.step(weaving(tick), look=False)[0]
+            assert frame is not None
+            assert np.array_equal(frame[:ROWS], reference.step(weaving(tick))[0][:ROWS])
