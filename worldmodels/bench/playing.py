@@ -1,9 +1,10 @@
 """Steps a second of the actual games: as their library gives them, and with V, M and C in the loop.
 
 Raw is the backend alone: EnvPool's batch on its threads, or one game in each of Gymnasium's worker processes, told to
-play many steps at once. An action is held for all of them and only the last frame is resized, so that next to nothing
-of the time is ours. The agent plays as `evaluate` does: as many games at once, V and M over the batch, C's actions,
-every frame resized. The plain one plays a single game, one frame after another. An action is held for one step.
+play many steps at once. An action is held for all of them, the game paints every frame itself, and only the last one is
+resized, so that next to nothing of the time is ours. The agent plays as `evaluate` does: as many games at once, V and M
+over the batch, C's actions, every frame resized. The plain one plays a single game, one frame after another. An action
+is held for one step.
 
 Games begin anew between the timed samples and not inside them: both raw and the agent are without their resets.
 """
@@ -192,7 +193,7 @@ def _games(spec: GameSpec, backend: str, workers: int) -> Games:
     if backend == "own":
         return ToyGames(spec)
     if backend == "gymnasium":
-        return GymnasiumGames(spec, workers)
+        return GymnasiumGames(replace(spec, painter=None), workers)
     if (obstacle := why_envpool_cannot_play(spec)) is not None:
         raise UserError(f"{obstacle} Type `pip install envpool`; it has wheels for Linux on x86-64 only.")
     return EnvPoolGames(spec, workers)
