@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from worldmodels.controller.linear import ControllerConfig, act
+from worldmodels.errors import UserError
 from worldmodels.evolution import fitness
+from worldmodels.evolution.evolve import EvolutionConfig, mean_of_worst
 from worldmodels.evolution.fitness import LOOK_EVERY, returns
 from worldmodels.worlds.state import Step
 
@@ -181,3 +183,13 @@ def test_a_population_may_lie_elsewhere_than_its_world():
 
 def test_no_gradient_is_kept():
     assert not returns(CONFIG, population(2).requires_grad_(), SeededWorld(3), [2]).requires_grad
+
+
+def test_fitness_is_the_mean_of_the_worst_episodes():
+    played = torch.tensor([[4.0, 1.0, 2.0, 3.0], [9.0, 9.0, -9.0, 9.0]])
+    for share, expected in [(1.0, [2.5, 4.5]), (0.5, [1.5, 0.0]), (0.25, [1.0, -9.0]), (0.01, [1.0, -9.0])]:
+        assert_close(mean_of_worst(played, share), torch.tensor(expected))
+    with pytest.raises(UserError, match="not finite"):
+        mean_of_worst(torch.tensor([[1.0, torch.nan]]), 0.5)
+    with pytest.raises(ValueError, match=r"evolution\.worst"):
+        EvolutionConfig(worst=0.0)

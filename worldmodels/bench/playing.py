@@ -138,7 +138,8 @@ def agent_steps(player: Player, backend: str, budget: Budget) -> Rate:
 def plain_steps(player: Player, budget: Budget) -> Rate:
     """Steps a second of the agent without batches: one game of Gymnasium's, one frame after another."""
     seeds, agent = count(), PlainPlayer(player)
-    with open_pool(player.spec, "gymnasium" if player.spec.gym_id else "auto", workers=1) as pool:
+    spec = replace(player.spec, painter=None)
+    with open_pool(spec, "gymnasium" if spec.gym_id else "auto", workers=1) as pool:
         action = np.zeros(0)
 
         def begin() -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,6 +40,7 @@ class EvolutionConfig:
     patience: int | None = (
         None  # actual episodes end after so many ticks in a row without a positive reward; None: never
     )
+    worst: float = 1.0  # share of an individual's episodes, the worst ones, whose mean is its fitness
     jerk_cost: float = 0.0  # see `fitness.returns`
     afresh: bool = (
         False  # each round begins at zero instead of the C of the round before, whose tanh is saturated
@@ -55,6 +57,8 @@ class EvolutionConfig:
                 "evolution needs generations >= 1, population >= 4 and repeats >= 1, got "
                 f"{self.generations}, {self.population}, {self.repeats}"
             )
+        if not 0 < self.worst <= 1:
+            raise ValueError(f"evolution.worst must lie above 0 and not above 1, got {self.worst}")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"evolution.patience must be at least 1, got {self.patience}")
         if self.sigma <= 0 or self.jerk_cost < 0:
@@ -117,7 +121,8 @@ def evolve(
     resume, told, steps_before = run.resume(path), np.zeros((0, evolution.population), np.float32), 0
     if resume.exists():
         checkpoint = load_checkpoint(resume, kind="controller-evolution")
-        same = checkpoint.config == _jsonlike(settings) and checkpoint.made_from == dict(made_from)
+        searching = checkpoint.config["evolution"] == searched and checkpoint.made_from == dict(made_from)
+        same = searching and _shape(checkpoint.config["model"]) == config
         if same and torch.equal(checkpoint.weights["start"], torch.from_numpy(first_mean)):
             told = checkpoint.weights["told"].numpy()
             steps_before = checkpoint.progress.get("game_steps", 0)
@@ -149,7 +154,7 @@ def evolve(
             population = strategy.ask()  # (P, n)
             seeds = [stream(seed, "dreams", round, generation, i) for i in range(evolution.repeats)]
             played = returns(config, torch.from_numpy(population), world, seeds, evolution.jerk_cost)
-            fitness = finite(played).cpu().numpy()  # (P,)
+            fitness = mean_of_worst(played, evolution.worst).cpu().numpy()  # (P,)
             strategy.tell(fitness)
             numbers = {"best": fitness.max(), "mean": fitness.mean(), "worst": fitness.min()}
             log.write(generation, **numbers, sigma=strategy.sigma)
@@ -185,14 +190,18 @@ def evolve(
     return sha256
 
 
-def finite(played: Tensor) -> Tensor:
-    """Fitness (P,) of returns (P, R); UserError when a return is not a number."""
-    fitness = played.mean(dim=1)
-    if not bool(torch.isfinite(fitness).all()):
+def mean_of_worst(played: Tensor, share: float = 1.0) -> Tensor:
+    """Fitness (P,) of returns (P, R): the mean of the worst `share` of each row, of one return at least.
+
+    With a share below 1 an individual is worth what it earns where it fails: evolution is kept from driving at a limit
+    that M, which has seldom seen what is beyond it, puts too far out. UserError when a return is not a number.
+    """
+    if not bool(torch.isfinite(played).all()):
         raise UserError(
             "an episode paid rewards that are not finite: M has diverged; train it again at a lower rate"
         )
-    return fitness
+    counted = max(1, round(share * played.shape[1]))
+    return played.sort(dim=1).values[:, :counted].mean(dim=1)
 
 
 def load_controller(
@@ -200,13 +209,9 @@ def load_controller(
 ) -> tuple[ControllerConfig, Tensor, str]:
     """A C: its shape, its parameters (n,) and its sha256. UserError when V or M are not those it grew in."""
     checkpoint = load_checkpoint(path, kind="controller", made_from=made_from)
-    kinds = tuple(checkpoint.config["action_kinds"])
-    config = ControllerConfig(**{**checkpoint.config, "action_kinds": kinds})
-    return config, checkpoint.weights["parameters"], checkpoint.sha256
+    return _shape(checkpoint.config), checkpoint.weights["parameters"], checkpoint.sha256
 
 
-def _jsonlike(settings: dict[str, dict]) -> dict[str, dict]:
-    return {
-        part: {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        for part, values in settings.items()
-    }
+def _shape(content: dict[str, Any]) -> ControllerConfig:
+    """C's settings out of a checkpoint; what an older one does not name has its default."""
+    return ControllerConfig(**{**content, "action_kinds": tuple(content["action_kinds"])})
