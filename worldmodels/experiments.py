@@ -154,8 +154,9 @@ def car_racing_best() -> Experiment:
 
     V learns a second time when the car has left the places that random play shows, and M then learns for long. The
     third C drives faster than M knows the road to bear, and spins; the rounds after it show M just that. M is carried
-    from window to window in its training, since an episode is four times as long as one (docs/lab-notes.md). The last
-    C is taken, whatever the others scored: the actual game chooses nothing.
+    from window to window in its training, since an episode is four times as long as one. A C is worth what
+    it earns in the worse half of its dreams, which halves the cars that are lost (docs/lab-notes.md). The last C is
+    taken, whatever the others scored: the actual game chooses nothing.
     """
     demo = car_racing_demo()
     return replace(
@@ -170,7 +171,7 @@ def car_racing_best() -> Experiment:
         ),
         collect=replace(demo.collect, trials=16, episodes=(16, 96)),
         memory=replace(demo.memory, carry=True),
-        evolution=replace(demo.evolution, repeats=16),
+        evolution=replace(demo.evolution, repeats=16, worst=0.5),
         evaluation=replace(demo.evaluation, candidates=1, episodes=100),
     )
 
