@@ -11,12 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from worldmodels.pipeline.table import error_is_over, mean_error_std
 from worldmodels.report.published import TABLES
-
-
-def score(result: dict[str, Any]) -> str:
-    """`868 ± 51 (511)`: mean, standard error, standard deviation of single episodes."""
-    return f"{result['mean']:.0f} ± {result['standard_error']:.0f} ({result['std']:.0f})"
 
 
 def published(game: str, temperature: float | None) -> list[str]:
@@ -33,12 +29,17 @@ def markdown(sweep: dict[str, Any]) -> str:
     game = sweep["game"]
     header = ["τ", "dream", "actual", "evolutions"]
     rows = [
-        [f"{row['temperature']:.2f}", score(row["dream"]), score(row["actual"]), str(row["seeds"])]
+        [
+            f"{row['temperature']:.2f}",
+            mean_error_std(row["dream"]),
+            mean_error_std(row["actual"]),
+            str(row["seeds"]),
+        ]
         for row in sweep["table"]
     ]
     temperatures: list[float | None] = [row["temperature"] for row in sweep["table"]]
     if sweep["random"]:
-        rows.append(["random policy", "", score(sweep["random"]), ""])
+        rows.append(["random policy", "", mean_error_std(sweep["random"]), ""])
         temperatures.append(None)
     if game in TABLES:
         header += ["paper: dream", "paper: actual"]
@@ -49,10 +50,9 @@ def markdown(sweep: dict[str, Any]) -> str:
 
 def notes(sweep: dict[str, Any]) -> str:
     """What ± and the brackets are."""
-    over = " and ".join(sorted({row["actual"]["error_over"] for row in sweep["table"]}))
     return (
-        f"Mean ± standard error over {over} (standard deviation of single episodes, pooled within each C; the "
-        f"paper's ± is one too). {sweep['generations']} generations; {sweep['dreams']} dreams and "
+        f"Mean ± standard error over {error_is_over(sweep['table'])} (standard deviation of single episodes, pooled "
+        f"within each C; the paper's ± is one too). {sweep['generations']} generations; {sweep['dreams']} dreams and "
         f"{sweep['episodes']} actual episodes for each C, the same for all."
     )
 

@@ -35,7 +35,7 @@ def test_help_shows_an_example(verb, capsys):
     assert f"worldmodels {verb or 'train car-racing'} " in said.split("Example", 1)[-1]
 
 
-@pytest.mark.parametrize("verb", ["evaluate", "dream", "play", "collect", "report"])
+@pytest.mark.parametrize("verb", ["evaluate", "dream", "play", "collect", "report", "ablate"])
 def test_every_option_is_explained(verb, capsys):
     with pytest.raises(SystemExit):
         cli.main([verb, "--help"])
@@ -137,6 +137,22 @@ def test_version(capsys):
         ("sweep toy --temperatures 0", "--temperatures must be a positive number, got 0.0"),
         ("sweep toy --temperatures nan", "--temperatures must be a positive number, got nan"),
         ("sweep toy --temperatures 0.105", "--temperatures goes in steps of 0.01 here, got 0.105"),
+        ("ablate", "Missing from worldmodels ablate: RUN"),
+        ("ablate RUN", "RUN is not a run folder; begin one with"),
+        ("ablate pretrained:car-racing", "no weights are released yet"),
+        (
+            "ablate RUN --features z,zx",
+            "--features takes z, z-hidden, zh, zh-untrained, zch, zch-untrained, with commas between them, got 'zx'",
+        ),
+        ("ablate RUN --features z,zh,z", "--features names z twice; leave one of them out"),
+        ("ablate RUN --features ,", "--features needs at least one, as in --features z,z-hidden"),
+        ("ablate RUN --seeds 0", "--seeds must be at least 1, got 0"),
+        ("ablate RUN --generations 0", "--generations must be at least 1, got 0"),
+        ("ablate RUN --population 3", "--population must be at least 4, got 3"),
+        ("ablate RUN --repeats 0", "--repeats must be at least 1, got 0"),
+        ("ablate RUN --horizon 0", "--horizon must be at least 1, got 0"),
+        ("ablate RUN --episodes 0", "--episodes must be at least 1, got 0"),
+        ("train toy --controller.hidden -1", "controller.hidden must be 0 (no hidden layer) or more, got -1"),
         ("sweep toy --seeds 0", "--seeds must be at least 1, got 0"),
         ("sweep toy --episodes 0", "--episodes must be at least 1, got 0"),
         ("sweep toy --meter -1", "--meter must be 0 (no meter) or more, got -1"),

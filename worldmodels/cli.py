@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from worldmodels.errors import UserError
+from worldmodels.verbs.ablating import ablate
 from worldmodels.verbs.benching import bench
 from worldmodels.verbs.making import evolve, release, stage, train
 from worldmodels.verbs.playing import play
@@ -24,6 +25,7 @@ worldmodels: learn a game's world, and to play it inside a dream (World Models, 
   worldmodels report runs/demo                                   write report.html again
   worldmodels evolve runs/demo --temperature 0.1                 another C, from a colder dream
   worldmodels sweep runs/demo --seeds 3                          Cs of five temperatures, scored in both worlds
+  worldmodels ablate runs/demo                                   Cs without M, or with an untrained one
   worldmodels export runs/demo --out site                        a page that dreams in any browser
   worldmodels release runs/demo --name mine --out released       a slim copy for others to use
   worldmodels bench                                              how fast it is here, and how fast it could be
@@ -46,6 +48,7 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "memory": stage("memory", "Train M, the MDN-RNN, on all latents so far."),
     "evolve": evolve,
     "sweep": sweep,
+    "ablate": ablate,
     "evaluate": evaluate,
     "dream": dream,
     "play": play,

@@ -149,33 +149,6 @@ def car_racing_demo() -> Experiment:
     )
 
 
-def car_racing_best() -> Experiment:
-    """The demo and four more rounds, with more of everything, learnt in dreams alone; about an hour on two cores.
-
-    V learns a second time when the car has left the places that random play shows, and M then learns for long. The
-    third C drives faster than M knows the road to bear, and spins; the rounds after it show M just that. M is carried
-    from window to window in its training, since an episode is four times as long as one. A C is worth what
-    it earns in the worse half of its dreams, which halves the cars that are lost (docs/lab-notes.md). The last C is
-    taken, whatever the others scored: the actual game chooses nothing.
-    """
-    demo = car_racing_demo()
-    return replace(
-        demo,
-        preset="best",
-        rounds=RoundsConfig(
-            count=6,
-            vision_steps=(500, 0, 2000, 0),
-            memory_steps=(1000, 700, 3000, 1200),
-            generations=(80, 80, 100),
-            horizons=(50, 100, 100, 150),
-        ),
-        collect=replace(demo.collect, trials=16, episodes=(16, 96)),
-        memory=replace(demo.memory, carry=True),
-        evolution=replace(demo.evolution, repeats=16, worst=0.5),
-        evaluation=replace(demo.evaluation, candidates=1, episodes=100),
-    )
-
-
 def take_cover_paper() -> Experiment:
     """The paper's agent and amounts for Take Cover: 10,000 random episodes, a dream at temperature 1.15."""
     return Experiment(
@@ -278,7 +251,7 @@ def toy_demo() -> Experiment:
 
 
 PRESETS: dict[str, dict[str, Callable[[], Experiment]]] = {
-    "car-racing": {"demo": car_racing_demo, "paper": car_racing_paper, "best": car_racing_best},
+    "car-racing": {"demo": car_racing_demo, "paper": car_racing_paper},
     "take-cover": {"demo": take_cover_demo, "paper": take_cover_paper, "best": take_cover_best},
     "toy": {"demo": toy_demo},
 }

@@ -84,13 +84,15 @@ def test_m_forward_and_back_tick_by_tick(config, random_latents):
     assert costs.memory_weights(config) == parameters(model)
 
 
-@pytest.mark.parametrize(("config", "kind"), [(CAR, "zh"), (TAKE_COVER, "zch")])
-def test_the_dream_and_its_controller(config, kind):
+@pytest.mark.parametrize(
+    ("config", "kind", "hidden"), [(CAR, "zh", 0), (TAKE_COVER, "zch", 0), (CAR, "z", 5)]
+)
+def test_the_dream_and_its_controller(config, kind, hidden):
     z, memory = torch.randn(2, 9, config.latent_size), torch.randn(2, 9, config.hidden_size)
     starts = Starts(z[0], z[1], memory[0].tanh(), memory[1], openings=4)
     world = DreamWorld(MDNRNN(config), starts, DreamConfig(), kind)
     kinds = ("symmetric",) * config.action_size
-    controller = ControllerConfig(kind, world.feature_size, kinds, bias=False)
+    controller = ControllerConfig(kind, world.feature_size, kinds, bias=False, hidden=hidden)
     weights, seen = torch.randn(2, controller.parameter_count), world.reset(range(6))
 
     def tick() -> None:

@@ -161,6 +161,12 @@ def test_controllers_act_the_same(bias: bool):
     same(act(config, parameters, seen.flatten(0, 1)), found, 5)
 
 
+def test_a_hidden_layer_is_not_left_out_in_silence():
+    config = ControllerConfig("zh", 5, ("symmetric",), hidden=3)
+    with pytest.raises(ValueError, match="the plain C has no hidden layer, and this one has 3 units in it"):
+        act(config, torch.zeros(1, config.parameter_count), torch.zeros(2, 5))
+
+
 @pytest.mark.parametrize("kind", FEATURES)
 def test_controllers_see_the_same(kind: str):
     z, h, c = torch.randn(2, 3), torch.randn(2, 4), torch.randn(2, 4)

@@ -36,8 +36,24 @@ def test_c_is_a_linear_layer_and_tanh(bias: bool):
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_population_acts_as_its_individuals_do_one_by_one(bias: bool):
-    config = ControllerConfig(feature_size=7, bias=bias)
+def test_with_a_hidden_layer_it_is_two_layers_and_two_tanh(bias: bool):
+    config = ControllerConfig(feature_size=7, action_kinds=("symmetric",) * 4, bias=bias, hidden=5)
+    layers = nn.Sequential(nn.Linear(7, 5, bias=bias), nn.Tanh(), nn.Linear(5, 4, bias=bias))
+    layers.requires_grad_(False)
+    flat = torch.cat([parameter.flatten() for parameter in layers.parameters()])
+    assert config.parameter_count == len(flat)
+    features = random_tensor(1, 6, 7)
+    assert_close(act(config, flat[None], features), torch.tanh(layers(features)))
+
+
+def test_the_papers_hidden_layer_has_forty_units_on_z_alone():
+    assert ControllerConfig("z", 32, hidden=40).parameter_count == 33 * 40 + 41 * 3
+
+
+@pytest.mark.parametrize("hidden", [0, 4])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_population_acts_as_its_individuals_do_one_by_one(bias: bool, hidden: int):
+    config = ControllerConfig(feature_size=7, bias=bias, hidden=hidden)
     parameters, features = random_tensor(6, config.parameter_count), random_tensor(6, 5, 7, seed=1)
     together = act(config, parameters, features)
     assert together.shape == (6, 5, 3)
@@ -91,3 +107,8 @@ def test_an_untrained_c_steers_straight_with_half_gas_and_no_brake():
 def test_an_unknown_kind_of_action_is_refused():
     with pytest.raises(ValueError, match="'sideways' is none of symmetric, unit, positive"):
         ControllerConfig(action_kinds=("symmetric", "sideways"))
+
+
+def test_a_hidden_layer_of_less_than_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"controller.hidden must be 0 .* or more, got -1"):
+        ControllerConfig(hidden=-1)

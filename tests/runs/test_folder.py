@@ -28,6 +28,9 @@ def test_names_of_a_run():
     assert RUN.controller_at(1, 0.1, 0) == RUN.controller_at(1, 0.1)
     assert RUN.temperature_score(1, 1.15, 2).name == "round-01-temperature-1.15-seed-2.json"
     assert RUN.sweep == RUN.evaluation("sweep")
+    assert RUN.ablation == RUN.evaluation("ablation")
+    assert RUN.controller_of(1, "z") == Path("runs/car/controller/round-01-features-z.safetensors")
+    assert RUN.controller_of(1, "z-hidden", 2).name == "round-01-features-z-hidden-seed-2.safetensors"
     assert RUN.starts == Path("runs/car/starts.safetensors")
     assert RUN.examples == Path("runs/car/examples.png")
     assert RUN.model_card == Path("runs/car/README.md")
@@ -54,6 +57,16 @@ def test_a_run_may_be_given_as_text():
             "worldmodels evolve runs/car --temperature 0.10 --seed 12",
         ),
         (RUN.sweep, "worldmodels sweep runs/car"),
+        (RUN.controller_of(0, "z"), "worldmodels ablate runs/car --features z"),
+        (
+            RUN.resume(RUN.controller_of(0, "z-hidden", 2)),
+            "worldmodels ablate runs/car --features z-hidden --seeds 3",
+        ),
+        (
+            RUN.resume(RUN.controller_of(0, "zh-untrained")),
+            "worldmodels ablate runs/car --features zh-untrained",
+        ),
+        (RUN.ablation, "worldmodels ablate runs/car"),
         (
             RunFolder(PRETRAINED / "car").memory(0),
             f"git checkout -- {PRETRAINED}/car/memory/round-00.safetensors",
@@ -74,8 +87,9 @@ def test_a_negative_round_is_refused():
 def test_a_temperature_that_no_file_can_be_named_by_is_refused():
     with pytest.raises(ValueError, match=r"multiple of 0.01, got 0.105"):
         RUN.controller_at(0, 0.105)
-    with pytest.raises(ValueError, match="seed must be >= 0, got -1"):
-        RUN.controller_at(0, 0.1, -1)
+    for name in (lambda: RUN.controller_at(0, 0.1, -1), lambda: RUN.controller_of(0, "z", -1)):
+        with pytest.raises(ValueError, match="seed must be >= 0, got -1"):
+            name()
 
 
 def test_controllers_of_other_temperatures_are_found(tmp_path):
@@ -88,6 +102,7 @@ def test_controllers_of_other_temperatures_are_found(tmp_path):
         run.controller(0),
         run.controller_at(0, 0.1, 1),
         run.controller_at(0, 0.3, 1),
+        run.controller_of(0, "z-hidden"),
     ]
     for path in [*paths, run.resume(run.controller_at(0, 0.2))]:
         path.parent.mkdir(exist_ok=True)

@@ -106,7 +106,8 @@ def dream_tick(config: MDNRNNConfig, controller: ControllerConfig, dreams: int, 
     size, units = config.latent_size, config.hidden_size
     gates = 2 * (config.input_size + units) * 4 * units
     heads = 2 * units * config.output_size
-    acting = 2 * controller.feature_size * controller.action_size
+    inputs = controller.hidden or controller.feature_size  # of C's last layer
+    acting = 2 * (controller.feature_size * controller.hidden + inputs * controller.action_size)
     # z, h and c, the disturbance, the tick and whether it has ended, read and written; the key; the reward.
     state = FLOAT * (size + 2 * units + config.action_size) + LONG + 1
     moved = dreams * (2 * state + LONG + FLOAT)

@@ -58,7 +58,9 @@ def seen_by_controller(kind: str, dreams: PlainDreams) -> Tensor:
 
 
 def act(config: ControllerConfig, parameters: Tensor, features: Tensor) -> Tensor:
-    """Actions (P * R, A) of P controllers (P, n) that see R worlds each, features (P * R, F)."""
+    """Actions (P * R, A) of P linear controllers (P, n) that see R worlds each, features (P * R, F)."""
+    if config.hidden:
+        raise ValueError(f"the plain C has no hidden layer, and this one has {config.hidden} units in it")
     population, weights = len(parameters), config.action_size * config.feature_size
     matrix = parameters[:, :weights].reshape(population, config.action_size, config.feature_size)
     seen = features.reshape(population, -1, config.feature_size)

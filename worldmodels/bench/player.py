@@ -71,6 +71,8 @@ class PlainPlayer:
 
     def __init__(self, player: Player) -> None:
         config = player.settings.controller
+        if config.hidden:
+            raise ValueError(f"the plain C has no hidden layer, and this one has {config.hidden} units in it")
         self.config, self.device = config, player.device
         self.vision = PlainVision.like(player.vision)
         self.memory = PlainMemory.like(player.memory)

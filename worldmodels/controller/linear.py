@@ -1,4 +1,7 @@
-"""C: one linear layer and tanh, for a whole population at once ("Controller (C) Model")."""
+"""C: one linear layer and tanh, for a whole population at once ("Controller (C) Model").
+
+A hidden layer can be put before it, as the paper did where it took M away.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,14 @@ class ControllerConfig:
     feature_size: int = 288  # F
     action_kinds: tuple[str, ...] = ("symmetric", "unit", "positive")  # steer, gas, brake
     bias: bool = True  # Take Cover's C has none
+    hidden: int = 0  # tanh units of a layer between features and actions; 0: none, the paper's C
 
     def __post_init__(self) -> None:
         for kind in self.action_kinds:
             if kind not in KINDS:
                 raise ValueError(f"controller.action_kinds: {kind!r} is none of {', '.join(KINDS)}")
+        if self.hidden < 0:
+            raise ValueError(f"controller.hidden must be 0 (no hidden layer) or more, got {self.hidden}")
 
     @property
     def action_size(self) -> int:
@@ -30,25 +36,33 @@ class ControllerConfig:
 
     @property
     def parameter_count(self) -> int:
-        return self.action_size * (self.feature_size + self.bias)
+        inputs = self.hidden or self.feature_size  # of the last layer
+        return self.hidden * (self.feature_size + self.bias) + self.action_size * (inputs + self.bias)
 
 
 def act(config: ControllerConfig, parameters: Tensor, features: Tensor) -> Tensor:
     """Actions of every individual in each of its worlds, in one batched product.
 
     Args:
-        parameters: (P, n) flat: the weights (A, F) of an individual row by row, then its biases (A).
+        parameters: (P, n) flat: the weights (A, F) of an individual row by row, then its biases (A). With H hidden
+            units these are weights (H, F) and biases (H) of the hidden layer, then weights (A, H) and biases (A).
         features: (P, R, F), what individual p sees in its world r.
     Returns:
         (P, R, A) in the game's units, see `squash`.
     """
-    population = parameters.shape[0]
-    split = config.action_size * config.feature_size
-    weights = parameters[:, :split].view(population, config.action_size, config.feature_size)  # (P, A, F)
-    outputs = torch.bmm(features, weights.transpose(1, 2))  # (P, R, A)
-    if config.bias:
-        outputs = outputs + parameters[:, None, split:]
-    return squash(config, outputs)
+    if config.hidden:
+        first = config.hidden * (config.feature_size + config.bias)
+        features = torch.tanh(_layer(parameters[:, :first], features, config.hidden))  # (P, R, H)
+        parameters = parameters[:, first:]
+    return squash(config, _layer(parameters, features, config.action_size))
+
+
+def _layer(parameters: Tensor, inputs: Tensor, size: int) -> Tensor:
+    """A linear layer for each individual: (P, n), weights row by row and then any biases, (P, R, I) -> (P, R, size)."""
+    split = size * inputs.shape[2]
+    weights = parameters[:, :split].view(len(parameters), size, inputs.shape[2])  # (P, size, I)
+    outputs = torch.bmm(inputs, weights.transpose(1, 2))  # (P, R, size)
+    return outputs + parameters[:, None, split:] if parameters.shape[1] > split else outputs
 
 
 def squash(config: ControllerConfig, outputs: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The table over temperatures: what Cs of several evolution seeds earn, pooled for each temperature."""
+"""Tables of further Cs: what those of several evolution seeds earn, pooled for each temperature or whatever differs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 
-Cell = Mapping[str, Any]  # one C: "temperature", "evolution_seed", and the scores "dream" and "actual"
+Cell = Mapping[
+    str, Any
+]  # one C: what differs, as "temperature", "evolution_seed", and its scores, as "actual"
 
 
-def pooled(cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """One row for each temperature, the lowest first: "temperature", "seeds", and "dream" and "actual" pooled."""
+def pooled(
+    cells: Sequence[Cell], by: str = "temperature", worlds: Sequence[str] = ("dream", "actual")
+) -> list[dict[str, Any]]:
+    """One row for each value of `by`, the lowest first: that value, "seeds", and the scores of each world pooled."""
     rows = []
-    for temperature in sorted({cell["temperature"] for cell in cells}):
-        here = [cell for cell in cells if cell["temperature"] == temperature]
-        scores = {world: pool([cell[world] for cell in here]) for world in ("dream", "actual")}
-        rows.append({"temperature": temperature, "seeds": len(here), **scores})
+    for value in sorted({cell[by] for cell in cells}):
+        here = [cell for cell in cells if cell[by] == value]
+        scores = {world: pool([cell[world] for cell in here]) for world in worlds}
+        rows.append({by: value, "seeds": len(here), **scores})
     return rows
 
 

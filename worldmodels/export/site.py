@@ -62,9 +62,16 @@ def write_site(model: PlayModel, out: Path, package: Path | None = None) -> Site
         out: is made, or replaced when it is empty or a former export.
         package: see `put_runtime`.
     Raises:
-        UserError: when `out` holds something else, cannot be written, or the runtime cannot be had.
+        UserError: when `out` holds something else, cannot be written, or the runtime cannot be had, and for a C that
+            the page cannot act as.
     """
     check_out(out)
+    for driver in model.controllers:
+        if driver.config.hidden:
+            raise UserError(
+                f"{driver.label} has a hidden layer, and the C of a page is linear: export a run that was trained "
+                "without --controller.hidden, or type `worldmodels play RUN`"
+            )
     aside = out.absolute().with_name(f".{out.absolute().name}.unfinished")
     try:
         shutil.rmtree(aside, ignore_errors=True)  # of an export that was killed

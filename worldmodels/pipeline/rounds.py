@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from worldmodels.envs.game import GameSpec
 from worldmodels.evolution.evolve import evolve, load_controller
 from worldmodels.evolution.fitness import returns
 from worldmodels.experiments import at_round
+from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.memory.train import train_memory
 from worldmodels.pipeline.meter import meter
 from worldmodels.pipeline.stage import Done
@@ -28,9 +29,9 @@ from worldmodels.runs.progress import progress
 from worldmodels.runs.seeds import stream
 from worldmodels.vision.encode import encode_rollouts
 from worldmodels.vision.train import train_vision
+from worldmodels.vision.vae import VAE
 from worldmodels.worlds.actual import ActualWorld, Senses
 from worldmodels.worlds.compiled import PAYS_FROM
-from worldmodels.worlds.state import World
 
 
 def collect_round(work: Work, round: int) -> Done:
@@ -223,11 +224,9 @@ def grow(
         # A dream costs little, and its C lives on what its M gets wrong; steps of the actual game are dear.
         if round > 0 and not afresh and (where == "actual" or not experiment.evolution.afresh):
             start = load_controller(work.run.controller(round - 1))[1].numpy()
-        with work.pool() if where == "actual" else nullcontext() as pool:
-            world: World = dreaming
-            if pool is not None:
-                senses = Senses(vision, memory, experiment.controller.features, work.device)
-                world = ActualWorld(senses, pool, min(horizon, work.ticks), experiment.evolution.patience)
+        features = experiment.controller.features
+        played = actual_world(work, vision, memory, features, horizon) if where == "actual" else None
+        with played or nullcontext(dreaming) as world:
             evolve(
                 work.run,
                 experiment.controller,
@@ -236,9 +235,7 @@ def grow(
                 path=path,
                 log_name=log_name,
                 round=round,
-                seed=stream(experiment.seed, "evolution", evolution_seed)
-                if evolution_seed
-                else experiment.seed,
+                seed=search_seed(work, evolution_seed),
                 made_from=made_from,
                 start=start,
                 save_every=experiment.save_every,
@@ -251,3 +248,19 @@ def grow(
     score["per_1000_steps"] = score["mean"] * 1000 / (dreaming.horizon * experiment.action_repeat)
     progressed = load_checkpoint(path, kind="controller").progress
     return score | {name: progressed[name] for name in ("selected", "game_steps") if progressed.get(name)}
+
+
+@contextmanager
+def actual_world(
+    work: Work, vision: VAE, memory: MDNRNN, features: str, horizon: int
+) -> Iterator[ActualWorld]:
+    """The game in which a C is evolved: played by the run's own backend, `horizon` ticks at most, with its patience."""
+    senses = Senses(vision, memory, features, work.device)
+    with work.pool() as pool:
+        yield ActualWorld(senses, pool, min(horizon, work.ticks), work.experiment.evolution.patience)
+
+
+def search_seed(work: Work, evolution_seed: int) -> int:
+    """Names the random numbers of an evolution: those of the run's own C for 0."""
+    seed = work.experiment.seed
+    return stream(seed, "evolution", evolution_seed) if evolution_seed else seed

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from worldmodels.evaluation.sweep import pooled
 from worldmodels.evolution.evolve import load_controller
 from worldmodels.experiments import at_round
 from worldmodels.pipeline.cheating import film_sweep
+from worldmodels.pipeline.table import Cell, aligned, error_is_over, in_turn, mean_error_std, say
 from worldmodels.pipeline.temperature import (
     SCORED,
     actual_seed,
@@ -29,7 +27,6 @@ from worldmodels.rollouts.random_actions import RandomActions
 from worldmodels.runs.files import read_json, write_json
 from worldmodels.runs.lock import locked
 from worldmodels.runs.pretrained import refuse_released
-from worldmodels.runs.progress import duration
 
 LEAST_DREAMS = 256  # for a dream score of the table
 
@@ -77,32 +74,13 @@ def sweep(work: Work, asked: SweepConfig) -> dict[str, Any]:
         if table["random"] is None:
             table["random"] = _random_score(work, table["episodes"])
             write_json(work.run.sweep, table)
-        seconds: list[float] = []
-        for number, (tau, seed) in enumerate(cells, 1):
-            title = f"[{number:2d}/{len(cells)}] temperature {tau:.2f}, seed {seed}"
-            found = _kept(work, parts, tau, seed, table)
-            if found is None:
-                _say(f"{title} ...")
-                began, afresh = time.monotonic(), not work.run.resume(_path(work, parts, tau, seed)).exists()
-                found = evolve_and_score(
-                    work,
-                    parts,
-                    tau,
-                    seed,
-                    generations=table["generations"],
-                    episodes=table["episodes"],
-                    dreams=table["dreams"],
-                )
-                took = time.monotonic() - began
-                seconds += [took] if afresh or not seconds else []
-                left = len(cells) - number
-                _say(f"{title}: {_scores(found)}, in {duration(took)}{_time_left(seconds, left)}")
+        for found in in_turn([_cell(work, parts, tau, seed, table) for tau, seed in cells], _scores):
             others = [cell for cell in table["cells"] if _key(cell) != _key(found)]
             table["cells"] = sorted([*others, found], key=lambda cell: (cell["evolution_seed"], _key(cell)))
             table["table"] = pooled(table["cells"])
             write_json(work.run.sweep, table)
         film_sweep(work, parts, table["table"])
-        _say(f"open {write_report(work.run)}")
+        say(f"open {write_report(work.run)}")
         return table
 
 
@@ -148,6 +126,23 @@ def _refuse_other_generations(work: Work, parts: Parts, tau: float, seed: int, g
         )
 
 
+def _cell(work: Work, parts: Parts, tau: float, seed: int, table: dict[str, Any]) -> Cell:
+    return Cell(
+        title=f"temperature {tau:.2f}, seed {seed}",
+        kept=lambda: _kept(work, parts, tau, seed, table),
+        begun=lambda: work.run.resume(_path(work, parts, tau, seed)).exists(),
+        make=lambda: evolve_and_score(
+            work,
+            parts,
+            tau,
+            seed,
+            generations=table["generations"],
+            episodes=table["episodes"],
+            dreams=table["dreams"],
+        ),
+    )
+
+
 def _kept(work: Work, parts: Parts, tau: float, seed: int, table: dict[str, Any]) -> dict[str, Any] | None:
     """The scores of a C that is there, if they are of as many episodes and dreams as the table asks for."""
     path, record = _path(work, parts, tau, seed), work.run.temperature_score(parts.round, tau, seed)
@@ -161,7 +156,7 @@ def _kept(work: Work, parts: Parts, tau: float, seed: int, table: dict[str, Any]
 
 def _random_score(work: Work, episodes: int) -> dict[str, Any]:
     """What the random policy earns in the episodes that score the Cs."""
-    _say("the random policy ...")
+    say("the random policy ...")
     seed = actual_seed(work)
     with work.pool("gymnasium") as pool:
         score = score_policy(
@@ -182,15 +177,16 @@ def as_text(table: dict[str, Any]) -> str:
     rows = [("tau", "dream", "actual", "seeds")]
     for row in table["table"]:
         rows.append(
-            (f"{row['temperature']:.2f}", _pooled(row["dream"]), _pooled(row["actual"]), str(row["seeds"]))
+            (
+                f"{row['temperature']:.2f}",
+                mean_error_std(row["dream"]),
+                mean_error_std(row["actual"]),
+                str(row["seeds"]),
+            )
         )
-    rows.append(("random policy", "", _pooled(table["random"]), ""))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [" | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows]
-    lines.insert(1, "-+-".join("-" * width for width in widths))
-    over = " and ".join(sorted({row["actual"]["error_over"] for row in table["table"]}))
-    return "\n".join(line.rstrip() for line in lines) + (
-        f"\nmean ± standard error over {over} (standard deviation of single episodes); "
+    rows.append(("random policy", "", mean_error_std(table["random"]), ""))
+    return aligned(rows) + (
+        f"\nmean ± standard error over {error_is_over(table['table'])} (standard deviation of single episodes); "
         f"{table['dreams']} dreams and {table['episodes']} actual episodes for each C"
     )
 
@@ -203,22 +199,9 @@ def _key(cell: dict[str, Any]) -> tuple[float, int]:
     return cell["temperature"], cell["evolution_seed"]
 
 
-def _pooled(score: dict[str, Any]) -> str:
-    return f"{score['mean']:.0f} ± {score['standard_error']:.0f} ({score['std']:.0f})"
-
-
 def _scores(found: dict[str, Any]) -> str:
     dream, actual = found["dream"], found["actual"]
     return (
         f"dream {dream['mean']:.0f} ± {dream['standard_error']:.0f}, "
         f"actual {actual['mean']:.0f} ± {actual['standard_error']:.0f}"
     )
-
-
-def _time_left(seconds: Sequence[float], cells: int) -> str:
-    """An estimate for the Cs that are left, from those that were made from beginning to end."""
-    return f"; about {duration(cells * sum(seconds) / len(seconds))} left" if cells else ""
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

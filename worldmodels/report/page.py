@@ -12,10 +12,11 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from worldmodels.errors import UserError
-from worldmodels.report import figures, learning_figures, sweep_figures, wording
+from worldmodels.report import ablation_figures, figures, learning_figures, sweep_figures, wording
+from worldmodels.report.ablation import read_ablation
 from worldmodels.report.data import RunData, Scores, read_run, stage_totals
 from worldmodels.report.lenient import mapping, number
-from worldmodels.report.published import TABLES
+from worldmodels.report.published import FEATURES, TABLES
 from worldmodels.report.sweep import Sweep, read_sweep
 from worldmodels.runs.files import write_atomically
 from worldmodels.runs.folder import RunFolder
@@ -97,6 +98,11 @@ def render(run: RunData) -> str:
     unreadable = list(run.unreadable)
     game, sweep = GAMES.get(run.game or "", ANY_GAME), read_sweep(run.folder, unreadable)
     published, scale = TABLES.get(run.game or "", ()), _dream_scale(run, sweep, game)
+    ablation, published_features = read_ablation(run.folder, unreadable), FEATURES.get(run.game or "", {})
+    charts = {
+        "temperatures": sweep_figures.temperature_chart(sweep, scale, published),
+        "ablation": ablation_figures.ablation_chart(ablation, published_features),
+    }
     names = ("points", "mean_and_error", "count", "duration", "rate", "memory")
     environment.filters |= {name: getattr(wording, name) for name in names}
     return environment.get_template("page.html").render(
@@ -106,12 +112,14 @@ def render(run: RunData) -> str:
         pays=mapping(run.settings.get("mdn_rnn")).get("predicts_reward") is not False,
         sweep=sweep,
         published=published,
+        ablation=ablation,
+        published_features=published_features,
         dream_scale=scale,
         meters=sweep_figures.meter_charts(sweep, scale),
         unreadable=unreadable,
         not_by_dreams_alone=wording.not_by_dreams_alone(run.rounds),
         command=lambda part: wording.command(run, part),
-        charts=_charts(run) | {"temperatures": sweep_figures.temperature_chart(sweep, scale, published)},
+        charts=_charts(run) | charts,
         media=_media(run.folder),
         facts=_facts(run),
         tables=_tables(run),

@@ -31,3 +31,12 @@ TABLES: Mapping[str, Sequence[Published]] = {
         Published("the same with dropout in the dream", (933, 552)),
     )
 }
+
+# The same, "Car Racing Experiment": by what C sees, in the names of `worldmodels ablate`.
+FEATURES: Mapping[str, Mapping[str, Published]] = {
+    "car-racing": {
+        "z": Published("the paper", (632, 251)),
+        "z-hidden": Published("the paper", (788, 141)),
+        "zh": Published("the paper", (906, 21)),
+    }
+}

@@ -22,6 +22,7 @@ COMMANDS = {
     "report": "worldmodels report RUN",
     "everything": "worldmodels train GAME --run RUN",
     "sweep": "worldmodels sweep RUN",
+    "ablate": "worldmodels ablate RUN",
 }
 
 

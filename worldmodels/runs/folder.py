@@ -9,6 +9,7 @@ runs/car-racing/
   controller/round-00.safetensors          C, likewise
   controller/round-00-temperature-0.10.*   another C of that round, evolved in a dream of that temperature
   controller/round-00-temperature-0.10-seed-1.*  the same from other random numbers; without a seed it is 0
+  controller/round-00-features-z-hidden.*  a C of an ablation, evolved in the actual game (with -seed-S likewise)
   controller/best.json                     which round's C is best, and its score
   evaluation/NAME.json                     scores
   metrics/NAME.jsonl, metrics/tensorboard/
@@ -43,6 +44,7 @@ MADE_BY = {
 TEMPERATURE = re.compile(
     r"-temperature-(\d+\.\d\d)(?:-seed-(\d+))?"
 )  # in the names of `controller_at`'s files
+FEATURES = re.compile(r"-features-([a-z]+(?:-[a-z]+)*?)(?:-seed-(\d+))?\.")  # in those of `controller_of`'s
 
 # Released runs that come with the package, a folder each: `pretrained:NAME`.
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
@@ -95,6 +97,13 @@ class RunFolder:
         """
         return self.path / "controller" / f"{_at(round, temperature, seed)}.safetensors"
 
+    def controller_of(self, round: int, features: str, seed: int = 0) -> Path:
+        """A C of an ablation: evolved in the actual game, with what C sees and how it is built named by `features`."""
+        if seed < 0:
+            raise ValueError(f"seed must be >= 0, got {seed}")
+        name = f"{_round(round)}-features-{features}" + (f"-seed-{seed}" if seed else "")
+        return self.path / "controller" / f"{name}.safetensors"
+
     def controllers_at(self, round: int) -> dict[float, Path]:
         """The further Cs of a round and of seed 0 that are there, by temperature, the lowest first."""
         paths = (self.path / "controller").glob(f"{_round(round)}-temperature-*.safetensors")
@@ -110,6 +119,11 @@ class RunFolder:
     def sweep(self) -> Path:
         """The scores of the Cs of all temperatures and seeds, as a table."""
         return self.path / "evaluation" / "sweep.json"
+
+    @property
+    def ablation(self) -> Path:
+        """The scores of the Cs of all kinds of features and seeds, as a table."""
+        return self.path / "evaluation" / "ablation.json"
 
     def resume(self, path: Path) -> Path:
         """Where the unfinished training of the checkpoint at `path` is kept."""
@@ -188,8 +202,14 @@ def command_for(path: Path) -> str:
             return f"worldmodels evolve {run} --temperature {match[1]}" + (
                 f" --seed {match[2]}" if match[2] else ""
             )
+        if folder.name in MADE_BY and (match := FEATURES.search(path.name)):
+            return f"worldmodels ablate {run} --features {match[1]}" + (
+                f" --seeds {int(match[2]) + 1}" if match[2] else ""
+            )
         if path == RunFolder(run).sweep:
             return f"worldmodels sweep {run}"
+        if path == RunFolder(run).ablation:
+            return f"worldmodels ablate {run}"
         if folder.name in MADE_BY:
             return f"worldmodels {MADE_BY[folder.name]} {run}"
     return "worldmodels train"

@@ -1,0 +1,106 @@
+"""Evolving and loading C: with a hidden layer, and from files that were written before there was one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from worldmodels.controller.linear import ControllerConfig, act
+from worldmodels.evolution import evolve as evolving
+from worldmodels.evolution.evolve import EvolutionConfig, evolve, load_controller
+from worldmodels.runs.checkpoint import load_checkpoint, save_checkpoint
+from worldmodels.runs.folder import RunFolder
+from worldmodels.worlds.state import Step
+
+LINEAR = ControllerConfig(feature_size=2, action_kinds=("symmetric",))
+HIDDEN = replace(LINEAR, hidden=6)
+SEARCH = EvolutionConfig(generations=60, population=16, repeats=1, sigma=0.1)
+CORNERS = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+
+
+class ExclusiveOr:
+    """Four ticks at the corners of a square: it pays for the sign of x * y, which no linear C has."""
+
+    feature_size, horizon, at_once, game_steps = 2, 4, 1000, 0
+
+    def reset(self, seeds: Any) -> Tensor:
+        self._tick = 0
+        return CORNERS[0].expand(len(seeds), 2)
+
+    def step(self, actions: Tensor) -> Step:
+        wanted = CORNERS[self._tick].prod()
+        self._tick = (self._tick + 1) % 4
+        ended = torch.zeros(len(actions), dtype=torch.bool)
+        return Step(CORNERS[self._tick].expand(len(actions), 2), wanted * actions[:, 0], ended, ended)
+
+    def keep(self, rows: Tensor) -> None:
+        raise AssertionError("nothing ends before the last tick")
+
+
+def evolved(folder: Path, config: ControllerConfig, search: EvolutionConfig = SEARCH) -> RunFolder:
+    run = RunFolder(folder)
+    evolve(
+        run,
+        config,
+        search,
+        ExclusiveOr(),
+        path=run.controller(0),
+        log_name="evolve-00",
+        round=0,
+        seed=1,
+        made_from={},
+        save_every=0.0,
+    )
+    return run
+
+
+def earned(run: RunFolder) -> float:
+    config, parameters, _ = load_controller(run.controller(0))
+    return float((act(config, parameters[None], CORNERS[None])[0, :, 0] * CORNERS.prod(dim=1)).sum())
+
+
+def test_a_hidden_layer_leaves_zero_and_learns_what_no_linear_c_can(tmp_path):
+    assert earned(evolved(tmp_path / "hidden", HIDDEN)) > 3
+    assert earned(evolved(tmp_path / "linear", LINEAR)) < 2.01, "three corners of the four"
+
+
+def test_a_c_from_before_there_were_hidden_layers_is_linear(tmp_path):
+    path, config = tmp_path / "c.safetensors", asdict(LINEAR)
+    del config["hidden"]
+    save_checkpoint(path, kind="controller", config=config, weights={"parameters": torch.zeros(3)})
+    assert load_controller(path)[0] == LINEAR
+
+
+def stopped_in(patch: pytest.MonkeyPatch, folder: Path, config: ControllerConfig, generation: int) -> None:
+    """Evolve for 6 generations, with Ctrl-C in that one of those that are played now."""
+    play, calls = evolving.returns, []
+
+    def stopped(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == generation:
+            raise KeyboardInterrupt
+        return play(*arguments)
+
+    with patch.context() as patched:
+        patched.setattr(evolving, "returns", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            evolved(folder, config, replace(SEARCH, generations=6))
+
+
+@pytest.mark.parametrize(("config", "kept"), [(LINEAR, 4), (HIDDEN, 0)])
+def test_an_unfinished_evolution_from_before_goes_on_where_c_is_linear(tmp_path, monkeypatch, config, kept):
+    stopped_in(monkeypatch, tmp_path, LINEAR, 5)
+    resume = RunFolder(tmp_path).resume(RunFolder(tmp_path).controller(0))
+    there = load_checkpoint(resume, kind="controller-evolution")
+    del there.config["model"]["hidden"]
+    save_checkpoint(resume, kind=there.kind, config=there.config, weights=there.weights)
+    stopped_in(monkeypatch, tmp_path, config, 6 - kept)
+    told = load_checkpoint(resume, kind="controller-evolution").weights["told"].numpy()
+    assert len(told) == 5, "so many generations are there now, and these are new"
+    assert bool(kept) == np.array_equal(told[:4], there.weights["told"].numpy())

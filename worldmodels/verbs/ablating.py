@@ -1,0 +1,66 @@
+"""The verb that takes from C what it sees: ablate."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+
+from worldmodels.runs.pretrained import run_folder
+from worldmodels.verbs.arguments import Device, Run, number, parse
+
+
+def ablate(arguments: Sequence[str]) -> None:
+    """Evolve Cs that see more or less of V and M in the actual game, and score each there.
+
+    z: what V sees alone. z-hidden: the same through a hidden layer of 40 units. zh: with M's memory, as the paper's C.
+    zh-untrained: with that of an M with random weights. (zch and zch-untrained: with M's cell too, as in Take Cover.)
+    V and M are those of a trained run, and its own C stays as it is. All have the same budget and the same tracks, and
+    no dream is used: episodes end after 25 ticks without a positive reward, or after evolution.patience of the run.
+    Run it again to go on; Cs that are there are not evolved again.
+
+    Examples:
+      worldmodels ablate runs/demo
+      worldmodels ablate runs/demo --features z,zh --seeds 3      three evolutions of each
+      worldmodels ablate runs/demo --generations 100 --population 32 --horizon 500
+      worldmodels ablate pretrained:car-racing-demo              in a copy, runs/pretrained-car-racing-demo
+    """
+
+    def command(
+        run: Run,
+        features: Annotated[
+            str | None,
+            tyro.conf.arg(
+                metavar="KIND,...",
+                help="which Cs",
+                help_behavior_hint="(default: z, z-hidden, and the run's own with M trained and untrained)",
+            ),
+        ] = None,
+        seeds: Annotated[int, tyro.conf.arg(metavar="N", help="evolutions of each")] = 1,
+        generations: Annotated[int | None, number("of each evolution", "30")] = None,
+        population: Annotated[int | None, number("individuals of a generation", "as in the run")] = None,
+        repeats: Annotated[int | None, number("episodes of each individual", "1")] = None,
+        horizon: Annotated[
+            int | None, number("ticks of an episode of an evolution, at most", "a whole episode")
+        ] = None,
+        episodes: Annotated[
+            int | None, number("of the actual game, to score each C: the same for all", "100")
+        ] = None,
+        device: Device = "auto",
+    ) -> None:
+        from worldmodels.pipeline.ablation import AblationConfig, as_text
+        from worldmodels.pipeline.ablation import ablate as ablate_run
+        from worldmodels.pipeline.copying import at_work
+        from worldmodels.pipeline.work import open_run
+
+        asked = AblationConfig(
+            features=None if features is None else tuple(filter(None, map(str.strip, features.split(",")))),
+            seeds=seeds,
+            generations=generations,
+            population=population,
+            repeats=repeats,
+            horizon=horizon,
+            episodes=episodes,
+        )
+        print(as_text(ablate_run(open_run(at_work(run_folder(run)), device), asked)))
+
+    parse(ablate, command, arguments)
