@@ -91,7 +91,11 @@ class _Film:
     action_repeat = 1
 
     def __init__(self, spec, frames):
-        self.spec, self.frames = spec, frames
+        self.spec, self.frames, self.at = spec, frames, 0
+
+    @property
+    def steps_taken(self):
+        return np.array([self.at])
 
     def reset(self, seeds):
         self.at = 0
