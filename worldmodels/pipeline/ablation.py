@@ -106,7 +106,7 @@ def as_text(table: dict[str, Any]) -> str:
         f"\nmean ± standard error over {error_is_over(table['table'])} (standard deviation of single episodes); "
         f"{table['episodes']} actual episodes for each C\nsteps of the actual game in an evolution: "
         f"{table['generations']} generations, {table['population']} individuals, {episodes} of at most "
-        f" {table['horizon']} ticks for each, the same for all"
+        f"{table['horizon']} ticks for each, the same for all"
     )
 
 
