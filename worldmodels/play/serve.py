@@ -79,15 +79,19 @@ def serve(model: PlayModel, listening: socket.socket, host: str, browser: bool) 
     torch.set_num_threads(1)  # a second one hardly quickens one picture, and the browser wants it
     lobby.warm_up()
     address = address_of(listening, host)
+
+    def announce() -> None:
+        # Not earlier: a Ctrl-C that comes before the server listens for it can get lost.
+        print(f"{model.name}: {address} (Ctrl-C ends it)", flush=True)
+        if browser:  # in a thread of its own, since some browsers do not return
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
     try:
         if host in EVERYWHERE:
             print(
                 f"worldmodels: with --host {host} anybody on the network can play, and watch", file=sys.stderr
             )
-        print(f"{model.name}: {address} (Ctrl-C ends it)", flush=True)
-        if browser:  # in a thread of its own, since some browsers do not return
-            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        uvicorn.Server(configured(create_app(lobby, host))).run(sockets=[listening])
+        uvicorn.Server(configured(create_app(lobby, host, announce))).run(sockets=[listening])
     except KeyboardInterrupt:
         pass
     finally:

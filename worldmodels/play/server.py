@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -38,11 +38,15 @@ def static_files(folder: Path = STATIC) -> dict[str, Path]:
     }
 
 
-def create_app(lobby: Lobby, host: str = "127.0.0.1") -> ASGIApp:
-    """The application, which answers to `host` and to the names of this machine for itself."""
+def create_app(lobby: Lobby, host: str = "127.0.0.1", on_start: Callable[[], None] = lambda: None) -> ASGIApp:
+    """The application, which answers to `host` and to the names of this machine for itself.
+
+    `on_start` is called when it begins to serve.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        on_start()
         yield
         await lobby.close()
 
