@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any
+
+from sweep_table import asked_for
 
 from worldmodels.pipeline.table import error_is_over, mean_error_std
 from worldmodels.report.published import FEATURES
@@ -40,15 +39,6 @@ def notes(ablation: dict[str, Any]) -> str:
     )
 
 
-def main() -> None:
-    """Print the table and its notes."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", type=Path, metavar="RUN")
-    ablation = json.loads((parser.parse_args().run / "evaluation" / "ablation.json").read_text())
-    print(f"{markdown(ablation)}\n\n{notes(ablation)}")
-
-
 if __name__ == "__main__":
-    main()
+    ablation = asked_for(__doc__, "ablation")
+    print(f"{markdown(ablation)}\n\n{notes(ablation)}")

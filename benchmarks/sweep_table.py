@@ -57,15 +57,13 @@ def notes(sweep: dict[str, Any]) -> str:
     )
 
 
-def main() -> None:
-    """Print the table and its notes."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def asked_for(what: str | None, name: str) -> dict[str, Any]:
+    """The content of evaluation/NAME.json of the RUN that was typed; `what` is said for --help."""
+    parser = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, metavar="RUN")
-    sweep = json.loads((parser.parse_args().run / "evaluation" / "sweep.json").read_text())
-    print(f"{markdown(sweep)}\n\n{notes(sweep)}")
+    return json.loads((parser.parse_args().run / "evaluation" / f"{name}.json").read_text())
 
 
 if __name__ == "__main__":
-    main()
+    sweep = asked_for(__doc__, "sweep")
+    print(f"{markdown(sweep)}\n\n{notes(sweep)}")

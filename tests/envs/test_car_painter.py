@@ -103,3 +103,24 @@ def test_where_its_frames_would_differ_gymnasium_paints(monkeypatch: pytest.Monk
             frame = painted.step(weaving(tick), look=False)[0]
             assert frame is not None
             assert np.array_equal(frame[:ROWS], reference.step(weaving(tick))[0][:ROWS])
+
+
+def test_where_it_cannot_paint_gymnasium_does(monkeypatch: pytest.MonkeyPatch):
+    """Another version, say, with a patch of five corners on the road."""
+    from gymnasium.envs.box2d.car_racing import CarRacing
+
+    create: Any = CarRacing._create_track
+
+    def with_five_corners(env: Any) -> bool:
+        made = create(env)
+        if made:
+            env.road_poly.append(([(0, 0), (5, 0), (6, 3), (3, 6), (0, 5)], (9, 9, 9)))
+        return made
+
+    monkeypatch.setattr(CarRacing, "_create_track", with_five_corners)
+    reference, painted = new_game(), PaintedGame(new_game())
+    assert np.array_equal(painted.reset(1), reference.reset(seed=1)[0][:ROWS])
+    assert not painted.paints
+    frame = painted.step(weaving(0), look=False)[0]
+    assert frame is not None
+    assert np.array_equal(frame, reference.step(weaving(0))[0][:ROWS])

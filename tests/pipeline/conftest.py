@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from worldmodels.cli import main
+from worldmodels.evolution import evolve
 from worldmodels.runs import folder
 
 # As small as a run can be that still does everything: two rounds, each of which trains V, M and C.
@@ -105,3 +106,33 @@ def offered(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The release, as if it had come with the package."""
     monkeypatch.setattr(folder, "PRETRAINED", shelf)
     return shelf / "toy"
+
+
+@pytest.fixture(scope="session")
+def stop_at() -> Callable[[pytest.MonkeyPatch, int], None]:
+    """stop_at(patch, generation): Ctrl-C in that generation, all evolutions counted together."""
+
+    def patched(patch: pytest.MonkeyPatch, generation: int) -> None:
+        play, played = evolve.returns, []
+
+        def interrupted(*arguments: Any) -> Any:
+            played.append(1)
+            if len(played) == generation:
+                raise KeyboardInterrupt
+            return play(*arguments)
+
+        patch.setattr(evolve, "returns", interrupted)
+
+    return patched
+
+
+@pytest.fixture(scope="session")
+def change() -> Callable[[Path, Callable[[dict[str, Any]], None]], None]:
+    """change(run, how): other settings for a run that was begun already."""
+
+    def changed(run: Path, how: Callable[[dict[str, Any]], None]) -> None:
+        record = json.loads((run / "experiment.json").read_text())
+        how(record["experiment"])
+        (run / "experiment.json").write_text(json.dumps(record))
+
+    return changed

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from worldmodels.cli import main
-from worldmodels.evolution import evolve
 from worldmodels.evolution.evolve import load_controller
 from worldmodels.pipeline.ablation import rows
 from worldmodels.runs.checkpoint import load_checkpoint
@@ -36,26 +32,6 @@ def made(run: Path) -> dict[str, bytes]:
         for path in sorted((run / folder).iterdir())
         if "-features-" in path.name or path.name == "ablation.json"
     }
-
-
-def stop_at(patch: pytest.MonkeyPatch, generation: int) -> None:
-    """Ctrl-C in that generation, all evolutions counted together."""
-    play, played = evolve.returns, []
-
-    def interrupted(*arguments: Any) -> Any:
-        played.append(1)
-        if len(played) == generation:
-            raise KeyboardInterrupt
-        return play(*arguments)
-
-    patch.setattr(evolve, "returns", interrupted)
-
-
-def change(run: Path, how: Callable[[dict[str, Any]], None]) -> None:
-    """Other settings for a run that was begun already."""
-    record = json.loads((run / "experiment.json").read_text())
-    how(record["experiment"])
-    (run / "experiment.json").write_text(json.dumps(record))
 
 
 def test_every_kind_and_seed_gets_a_c_and_a_score(toy_copy, results, capsys):
@@ -103,7 +79,7 @@ def test_every_kind_and_seed_gets_a_c_and_a_score(toy_copy, results, capsys):
     assert "<h2>What C needs</h2>" in run.report.read_text()
 
 
-def test_stopped_anywhere_it_ends_in_the_same_table(toy_copy, monkeypatch):
+def test_stopped_anywhere_it_ends_in_the_same_table(toy_copy, monkeypatch, stop_at, change):
     """In the second C, after a whole one, and again in the fourth."""
     change(toy_copy, lambda settings: settings.update(save_every=0))
     command = ["ablate", str(toy_copy), *SHORT, "--features", "z-hidden,zh-untrained", "--seeds", "2"]
@@ -121,7 +97,7 @@ def test_stopped_anywhere_it_ends_in_the_same_table(toy_copy, monkeypatch):
     assert made(toy_copy) == stopped
 
 
-def test_what_is_there_is_not_done_again(toy_copy, monkeypatch, capsys):
+def test_what_is_there_is_not_done_again(toy_copy, monkeypatch, capsys, stop_at):
     command = ["ablate", str(toy_copy), *SHORT, "--features", "z,zh"]
     assert main(command) == 0
     said = capsys.readouterr().out
@@ -167,7 +143,7 @@ def test_cs_of_another_budget_are_not_put_into_one_table(toy_copy, capsys):
     assert table(toy_copy)["horizon"] == 9
 
 
-def test_features_of_take_cover_are_the_runs_own_there(toy_copy):
+def test_features_of_take_cover_are_the_runs_own_there(toy_copy, change):
     def cells_too(settings: dict[str, Any]) -> None:
         settings["controller"].update(features="zch", feature_size=40)
         settings["rounds"].update(count=1)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from worldmodels.cli import main
 from worldmodels.evaluation.sweep import pooled
-from worldmodels.evolution import evolve
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.folder import RunFolder
 
@@ -34,30 +30,6 @@ def made(run: Path) -> dict[str, bytes]:
         for path in sorted((run / folder).iterdir())
         if "-temperature-" in path.name or path.name == "sweep.json"
     }
-
-
-def stop_at(patch: pytest.MonkeyPatch, generation: int) -> None:
-    """Ctrl-C in that generation, all evolutions counted together."""
-    play, played = evolve.returns, []
-
-    def interrupted(*arguments: Any) -> Any:
-        played.append(1)
-        if len(played) == generation:
-            raise KeyboardInterrupt
-        return play(*arguments)
-
-    patch.setattr(evolve, "returns", interrupted)
-
-
-def save_at_once(run: Path) -> None:
-    change(run, lambda settings: settings.update(save_every=0))
-
-
-def change(run: Path, how: Callable[[dict[str, Any]], None]) -> None:
-    """Other settings for a run that was begun already."""
-    record = json.loads((run / "experiment.json").read_text())
-    how(record["experiment"])
-    (run / "experiment.json").write_text(json.dumps(record))
 
 
 def test_every_temperature_and_seed_gets_a_c_and_a_score(toy_copy, results, capsys):
@@ -114,9 +86,9 @@ def test_seed_0_is_what_evolve_makes_and_another_seed_is_made_by_it_too(toy_copy
     assert [path.read_bytes() for path in paths] == evolved
 
 
-def test_stopped_anywhere_it_ends_in_the_same_table(toy_copy, monkeypatch):
+def test_stopped_anywhere_it_ends_in_the_same_table(toy_copy, monkeypatch, stop_at, change):
     """In the third C, after two whole ones, and again in the fourth."""
-    save_at_once(toy_copy)
+    change(toy_copy, lambda settings: settings.update(save_every=0))
     command = ["sweep", str(toy_copy), *SHORT, "--seeds", "2"]
     for generation, cells in ((8, 2), (4, 3)):
         with monkeypatch.context() as patch:
@@ -132,7 +104,7 @@ def test_stopped_anywhere_it_ends_in_the_same_table(toy_copy, monkeypatch):
     assert made(toy_copy) == stopped
 
 
-def test_what_is_there_is_not_done_again(toy_copy, monkeypatch, capsys):
+def test_what_is_there_is_not_done_again(toy_copy, monkeypatch, capsys, stop_at):
     command = ["sweep", str(toy_copy), *SHORT]
     assert main(command) == 0
     said = capsys.readouterr().out
@@ -159,7 +131,7 @@ def test_cs_of_other_generations_are_not_put_into_one_table(toy_copy, capsys):
     assert "type --generations 3 for all, or delete it" in said
 
 
-def test_actual_episodes_choose_a_c_where_that_was_asked_for_and_never_one_of_a_sweep(toy_copy):
+def test_actual_episodes_choose_a_c_where_that_was_asked_for_and_never_one_of_a_sweep(toy_copy, change):
     metered = {"meter_every": 2, "meter_episodes": 3, "select_actual": True}
     change(toy_copy, lambda settings: settings["evolution"].update(metered))
     run = RunFolder(toy_copy)

@@ -4,7 +4,7 @@ Gymnasium paints at every step, and nearly all of a step's time goes into it: 70
 seen, are turned one corner at a time. Here all corners are turned in one product, what cannot be seen is left out, and
 nothing is painted of the indicator bar, which V is not shown. What is left is drawn by the same library in the same
 order, so that the frames are Gymnasium's, bit for bit. The first frame of every episode is painted both ways and
-compared; should they differ (another version of Gymnasium, say), then Gymnasium paints.
+compared; should they differ, or another version of Gymnasium have other names, then Gymnasium paints.
 """
 
 from __future__ import annotations
@@ -34,14 +34,16 @@ class PaintedGame:
     def reset(self, seed: int) -> np.ndarray:
         """Begin the episode of a seed. Returns its first frame (84, 96, 3) uint8."""
         frame = self._game.reset(seed=seed)[0]
-        if not self.paints:
-            return frame
-        self._learn_the_track()
-        frame, reference = self._paint(), type(self._car_racing)._render(self._car_racing, "state_pixels")
-        if not np.array_equal(frame, reference[:ROWS]):
-            self.paints = False
-            del self._car_racing._render
-        return reference[:ROWS]
+        if self.paints:
+            frame = type(self._car_racing)._render(self._car_racing, "state_pixels")
+            try:
+                self._learn_the_track()
+                self.paints = np.array_equal(self._paint(), frame[:ROWS])
+            except (AttributeError, TypeError, ValueError):
+                self.paints = False
+            if not self.paints:
+                del self._car_racing._render
+        return frame[:ROWS]
 
     def step(self, action: np.ndarray, look: bool) -> tuple[np.ndarray | None, float, bool, bool]:
         """One step: the frame after it (84, 96, 3) uint8, reward, terminated and truncated.
@@ -51,6 +53,8 @@ class PaintedGame:
         frame, reward, terminated, truncated, _ = self._game.step(action)
         if self.paints:
             frame = self._paint() if look or terminated or truncated else None
+        else:
+            frame = frame[:ROWS]
         return frame, float(reward), bool(terminated), bool(truncated)
 
     def close(self) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-Cell = Mapping[
-    str, Any
-]  # one C: what differs, as "temperature", "evolution_seed", and its scores, as "actual"
+# One C: what differs, as "temperature", "evolution_seed", and its scores, as "actual".
+Cell = Mapping[str, Any]
 
 
 def pooled(

@@ -116,12 +116,14 @@ def evolve(
         stream(seed, "cma", round),
         evolution.diagonal,
     )
-    searched = {name: value for name, value in asdict(evolution).items() if name not in METERING}
+    searched = _searched(evolution)
     settings = {"model": asdict(config), "evolution": searched}
     resume, told, steps_before = run.resume(path), np.zeros((0, evolution.population), np.float32), 0
     if resume.exists():
         checkpoint = load_checkpoint(resume, kind="controller-evolution")
-        searching = checkpoint.config["evolution"] == searched and checkpoint.made_from == dict(made_from)
+        # What an older one does not name had its default.
+        had = _searched(EvolutionConfig()) | checkpoint.config["evolution"]
+        searching = had == searched and checkpoint.made_from == dict(made_from)
         same = searching and _shape(checkpoint.config["model"]) == config
         if same and torch.equal(checkpoint.weights["start"], torch.from_numpy(first_mean)):
             told = checkpoint.weights["told"].numpy()
@@ -210,6 +212,11 @@ def load_controller(
     """A C: its shape, its parameters (n,) and its sha256. UserError when V or M are not those it grew in."""
     checkpoint = load_checkpoint(path, kind="controller", made_from=made_from)
     return _shape(checkpoint.config), checkpoint.weights["parameters"], checkpoint.sha256
+
+
+def _searched(evolution: EvolutionConfig) -> dict[str, Any]:
+    """The settings on which the search depends."""
+    return {name: value for name, value in asdict(evolution).items() if name not in METERING}
 
 
 def _shape(content: dict[str, Any]) -> ControllerConfig:

@@ -32,9 +32,7 @@ class CollectConfig:
         0  # episodes of that round with no more ticks are dropped, and others played in their place
     )
     trials: int = 16  # whole episodes of each later round, played by C without noise
-    episodes: tuple[int, ...] = (
-        112,
-    )  # played by C with noise, from the second round on; the last number holds on
+    episodes: tuple[int, ...] = (112,)  # by C with noise, from the second round on; the last holds on
     ticks: tuple[int, ...] = (1000,)  # their cut, round by round; the last one holds on
     patience: int | None = None  # see `play`
     batch: int = 16  # episodes played at once, and the unit of resume

@@ -13,9 +13,7 @@ from worldmodels.memory.mdn_rnn import MDNRNN, Recurrent, advance
 from worldmodels.vision.vae import VAE, pixels
 from worldmodels.worlds.state import Step, feature_size, features
 
-GAMES_AT_ONCE = (
-    64  # as many as the paper's population: enough for V's products, and a moderate number of games
-)
+GAMES_AT_ONCE = 64  # as many as the paper's population, and enough for V's products
 
 
 class Senses:
