@@ -14,8 +14,8 @@ from worldmodels.bench.measurement import Budget, Measurement
 from worldmodels.bench.plain import PlainMemory
 from worldmodels.bench.plain_dream import PlainDreams, act, dream_tick, play, seen_by_controller
 from worldmodels.bench.plain_search import PlainCMAES
-from worldmodels.controller.linear import act as act_at_once
-from worldmodels.evolution.fitness import returns
+from worldmodels.evolution.fitness import LOOK_EVERY, returns
+from worldmodels.evolution.recorded import Recording, advancing, begun
 from worldmodels.evolution.strategy import CMAES
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.worlds.dream import DreamWorld
@@ -96,17 +96,19 @@ def dreaming(
     config = conditions.experiment.controller
     population = min(dreams, POPULATION)
     parameters = controllers(conditions, population)
-    seen = world.reset(range(dreams))
     horizon, world.horizon = world.horizon, 10**9  # these dreams go on for as long as it takes
+    at_once = LOOK_EVERY if world.records else 1  # ticks
+    playing = begun(config, parameters, world, range(dreams))
+    play = advancing(config, world, 0.0, at_once)
 
     def tick() -> None:
-        nonlocal seen
-        actions = act_at_once(config, parameters, seen.unflatten(0, (population, -1))).flatten(0, 1)
-        seen = world.step(actions).features
+        nonlocal playing
+        playing = play(playing)
 
     try:
         with torch.no_grad():
-            timing = conditions.timed(tick, patient(budget, expected))
+            play = Recording(play, playing).play if world.records else play
+            timing = conditions.timed(tick, patient(budget, expected * at_once))
     finally:
         world.horizon = horizon
     mine = plain_dreams(world, dreams)
@@ -118,10 +120,15 @@ def dreaming(
         mine, _ = dream_tick(plain, mine, actions, torch.rand_like(mine.z), temperature)
 
     with torch.no_grad():
-        beside = conditions.timed(plain_tick, patient(budget, 3 * timing.median))
-    cost = costs.dream_tick(world.model_config, config, dreams, population)
+        beside = conditions.timed(plain_tick, patient(budget, 3 * timing.median / at_once))
+    cost = costs.dream_tick(world.model_config, config, dreams, population) * at_once
     return rated(
-        name, "ticks", dreams, timing, plain=(dreams, beside), floor=floor_of(conditions, cost, "f32")
+        name,
+        "ticks",
+        dreams * at_once,
+        timing,
+        plain=(dreams, beside),
+        floor=floor_of(conditions, cost, "f32"),
     )
 
 

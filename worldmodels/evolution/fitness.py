@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from worldmodels.controller.linear import ControllerConfig, act
-from worldmodels.worlds.state import World
+from worldmodels.evolution.recorded import returns_recorded
+from worldmodels.worlds.state import World, records
 
 LOOK_EVERY = 16  # ticks between two looks at who has ended: a look waits for the device
 CROWDED = 0.75  # share of the episodes that must be running, or the ended ones are left out of the batch
@@ -34,7 +35,13 @@ def returns(
     """
     at_once = max(1, world.at_once // len(parameters))
     batches = [seeds[first : first + at_once] for first in range(0, len(seeds), at_once)]
-    return torch.cat([_play(config, parameters, world, batch, jerk_cost) for batch in batches], dim=1)
+    if records(world):
+        played = [
+            returns_recorded(config, parameters, world, batch, jerk_cost, LOOK_EVERY) for batch in batches
+        ]
+    else:
+        played = [_play(config, parameters, world, batch, jerk_cost) for batch in batches]
+    return torch.cat(played, dim=1)
 
 
 def _play(

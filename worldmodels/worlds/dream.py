@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -144,6 +144,8 @@ class DreamWorld:
         temperature = torch.full((1, 1), config.temperature, device=self.device)
         self._settings = model.config, self.weights, config, action_bounds, temperature
         self._dream_on = dream_on
+        self.recordings: dict[Any, Any] = {}
+        self._records = False
 
     @property
     def z(self) -> Tensor:
@@ -155,17 +157,33 @@ class DreamWorld:
         """M's memory of the dreams."""
         return Recurrent(self._dreams.h, self._dreams.c)
 
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        """Where the dreams stand: the fields of `Dreams`."""
+        return self._dreams
+
+    @state.setter
+    def state(self, state: tuple[Tensor, ...]) -> None:
+        self._dreams = Dreams(*state)
+
+    @property
+    def records(self) -> bool:
+        return self._records
+
     def compile(self) -> None:
-        """Dream with a compiled tick from here on; see `compiled`, which says where that cannot be had."""
-        if self.device.type == "cpu":
-            actions = torch.zeros(EXAMPLE, self.model_config.action_size)
-            self._dream_on = compiled(dream_on, *self._settings, self._asleep(range(EXAMPLE)), actions)
+        """Dream with a compiled tick from here on; see `compiled`, which says where that cannot be had.
+
+        On a GPU an evolution also records the ticks and replays them (`evolution.recorded`).
+        """
+        actions = torch.zeros(EXAMPLE, self.model_config.action_size, device=self.device)
+        self._dream_on = compiled(dream_on, *self._settings, self._asleep(range(EXAMPLE)), actions)
+        self._records = self.device.type == "cuda"
 
     @torch.no_grad()
     def reset(self, seeds: Sequence[int]) -> Tensor:
         """Fall asleep: each seed chooses its start and its first latent. Returns features (B, F)."""
         self._dreams = self._asleep(seeds)
-        return self._features()
+        return self.seen()
 
     @torch.no_grad()
     def restart(self, rows: Sequence[int], seeds: Sequence[int]) -> Tensor:
@@ -175,7 +193,7 @@ class DreamWorld:
         self._dreams = Dreams(
             *(old.index_copy(0, at, new) for old, new in zip(self._dreams, begun, strict=True))
         )
-        return self._features()
+        return self.seen()
 
     @torch.no_grad()
     def keep(self, rows: Tensor) -> None:
@@ -188,7 +206,7 @@ class DreamWorld:
         self._dreams, reward = self._dream_on(*self._settings, self._dreams, actions)
         ended = self._dreams.ended
         truncated = (self._dreams.ticks >= self.horizon) & ~ended
-        return Step(self._features(), reward, ended, truncated)
+        return Step(self.seen(), reward, ended, truncated)
 
     def _asleep(self, seeds: Sequence[int]) -> Dreams:
         z, memory, keys = fall_asleep(self.starts, seeds, self.config.openings)
@@ -196,5 +214,6 @@ class DreamWorld:
         disturbance = z.new_zeros(len(z), self.model_config.action_size)
         return Dreams(z, *memory, keys, torch.zeros_like(keys), ended, disturbance)
 
-    def _features(self) -> Tensor:
+    def seen(self) -> Tensor:
+        """What C sees of them: features (B, F)."""
         return features(self.feature_kind, self.z, self.memory)

@@ -6,7 +6,7 @@ The actual world and the dream look alike from here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import torch
 from torch import Tensor
@@ -52,6 +52,34 @@ class World(Protocol):
     def keep(self, rows: Tensor) -> None:
         """Go on with episodes `rows` (n,) int64 of the B only, in this order. The others must have ended."""
         ...
+
+
+class RecordableWorld(World, Protocol):
+    """A world whose step is a function of tensors on its device, and never looks at them from outside."""
+
+    recordings: dict[Any, Any]  # of its steps, by what they are good for; they live as long as the world
+
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        """Where its B episodes stand, each (B, ...)."""
+        ...
+
+    @state.setter
+    def state(self, state: tuple[Tensor, ...]) -> None: ...
+
+    @property
+    def records(self) -> bool:
+        """Whether to record steps and replay them."""
+        ...
+
+    def seen(self) -> Tensor:
+        """The features (B, F) of where it stands."""
+        ...
+
+
+def records(world: World) -> TypeGuard[RecordableWorld]:
+    """Whether steps of this world are to be recorded; most worlds know nothing of it."""
+    return getattr(world, "records", False)
 
 
 def features(kind: str, z: Tensor, memory: Recurrent) -> Tensor:
