@@ -105,3 +105,33 @@ def test_an_unfinished_evolution_from_before_goes_on_where_c_is_linear(tmp_path,
     told = load_checkpoint(resume, kind="controller-evolution").weights["told"].numpy()
     assert len(told) == 5, "so many generations are there now, and these are new"
     assert bool(kept) == np.array_equal(told[:4], there.weights["told"].numpy())
+
+
+def test_c_may_be_the_mean_of_the_last_means(tmp_path, monkeypatch):
+    def parameters(folder: Path) -> np.ndarray:
+        return load_controller(RunFolder(folder).controller(0))[1].numpy()
+
+    means = []
+    for generations in (4, 5, 6):
+        evolved(tmp_path / str(generations), LINEAR, replace(SEARCH, generations=generations))
+        means.append(parameters(tmp_path / str(generations)))
+    search = replace(SEARCH, generations=6, averaged=3)
+    evolved(tmp_path / "averaged", LINEAR, search)
+    np.testing.assert_allclose(parameters(tmp_path / "averaged"), np.mean(means, axis=0), rtol=1e-6)
+    # Begun without it, stopped, and gone on with it: the search is the same.
+    stopped_in(monkeypatch, tmp_path / "stopped", LINEAR, 5)
+    evolved(tmp_path / "stopped", LINEAR, search)
+    np.testing.assert_array_equal(parameters(tmp_path / "stopped"), parameters(tmp_path / "averaged"))
+    with pytest.raises(ValueError, match=r"evolution\.averaged"):
+        EvolutionConfig(averaged=0)
+
+
+@pytest.mark.parametrize("generations", [2, 4, 9])
+def test_a_stopped_evolution_may_be_given_fewer_or_more_generations(tmp_path, monkeypatch, generations):
+    search = replace(SEARCH, generations=generations)
+    stopped_in(monkeypatch, tmp_path / "stopped", LINEAR, 5)
+    ends = [
+        load_controller(evolved(tmp_path / name, LINEAR, search).controller(0))[1]
+        for name in ("stopped", "undisturbed")
+    ]
+    assert torch.equal(*ends)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ from worldmodels.runs.progress import progress
 from worldmodels.runs.seeds import stream
 from worldmodels.worlds.state import World
 
-METERING = ("meter_every", "meter_episodes", "select_actual")  # settings that the search does not depend on
+# Settings that the search does not depend on.
+BESIDE_THE_SEARCH = ("generations", "averaged", "meter_every", "meter_episodes", "select_actual")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class EvolutionConfig:
     afresh: bool = (
         False  # each round begins at zero instead of the C of the round before, whose tanh is saturated
     )
+    averaged: int = 1  # generations, the last ones: the mean of their means is C, less a search's random walk
     meter_every: int = 0  # generations between two looks at what the mean scores in both worlds; 0: never
     meter_episodes: int = 16  # of the actual game for each look
     select_actual: bool = (
@@ -61,6 +64,8 @@ class EvolutionConfig:
             raise ValueError(f"evolution.worst must lie above 0 and not above 1, got {self.worst}")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"evolution.patience must be at least 1, got {self.patience}")
+        if self.averaged < 1:
+            raise ValueError(f"evolution.averaged must be at least 1, got {self.averaged}")
         if self.sigma <= 0 or self.jerk_cost < 0:
             raise ValueError(
                 f"evolution needs sigma > 0 and jerk_cost >= 0, got {self.sigma}, {self.jerk_cost}"
@@ -92,6 +97,8 @@ def evolve(
     meter: Meter | None = None,
 ) -> str:
     """Evolve for evolution.generations and save the mean of the last distribution as the C at `path`.
+
+    With evolution.averaged it is the mean of that many last distributions' means.
 
     With evolution.select_actual it is the mean of another generation that is saved, and the checkpoint's progress says
     which, out of how many, and how many actual episodes chose it.
@@ -126,7 +133,7 @@ def evolve(
         searching = had == searched and checkpoint.made_from == dict(made_from)
         same = searching and _shape(checkpoint.config["model"]) == config
         if same and torch.equal(checkpoint.weights["start"], torch.from_numpy(first_mean)):
-            told = checkpoint.weights["told"].numpy()
+            told = checkpoint.weights["told"].numpy()[: evolution.generations]
             steps_before = checkpoint.progress.get("game_steps", 0)
     steps_before -= world.game_steps  # what is counted from here on is this evolution's own
 
@@ -143,6 +150,7 @@ def evolve(
         )
 
     done, saved = len(told), time.monotonic()
+    means: deque[np.ndarray] = deque(maxlen=evolution.averaged)
     with (
         deferred_interrupt() as interrupt,
         MetricsLog(run, log_name, keep_before=done) as log,
@@ -151,6 +159,7 @@ def evolve(
     ):
         for generation in range(done):
             strategy.replay(told[generation : generation + 1])
+            means.append(strategy.mean)
             metered.read(generation + 1, strategy.mean)
         for generation in range(done, evolution.generations):
             population = strategy.ask()  # (P, n)
@@ -158,6 +167,7 @@ def evolve(
             played = returns(config, torch.from_numpy(population), world, seeds, evolution.jerk_cost)
             fitness = mean_of_worst(played, evolution.worst).cpu().numpy()  # (P,)
             strategy.tell(fitness)
+            means.append(strategy.mean)
             numbers = {"best": fitness.max(), "mean": fitness.mean(), "worst": fitness.min()}
             log.write(generation, **numbers, sigma=strategy.sigma)
             metered.read(generation + 1, strategy.mean)
@@ -167,7 +177,7 @@ def evolve(
                 saved = time.monotonic()
                 if interrupt.requested:
                     raise KeyboardInterrupt
-    parameters = strategy.mean
+    parameters = np.mean(means, axis=0, dtype=np.float64).astype(np.float32)
     progressed = {
         "generations": evolution.generations,
         "sigma": strategy.sigma,
@@ -216,7 +226,7 @@ def load_controller(
 
 def _searched(evolution: EvolutionConfig) -> dict[str, Any]:
     """The settings on which the search depends."""
-    return {name: value for name, value in asdict(evolution).items() if name not in METERING}
+    return {name: value for name, value in asdict(evolution).items() if name not in BESIDE_THE_SEARCH}
 
 
 def _shape(content: dict[str, Any]) -> ControllerConfig:
