@@ -95,6 +95,17 @@ def test_jerks_cost_and_steadiness_does_not():
     assert bool((free[1] > costly[1]).all())
 
 
+def test_what_is_earned_above_the_pace_does_not_count():
+    nobody = torch.zeros(1, CONFIG.parameter_count)
+    ticks = torch.arange(1.0, 3 * LOOK_EVERY + 6)  # what seed 0 pays, tick by tick
+    stretches = [float(part.sum()) for part in ticks.split(LOOK_EVERY)]
+    for pace in (1.0, 20.0, 1000.0):
+        lengths = [LOOK_EVERY, LOOK_EVERY, LOOK_EVERY, 5]
+        expected = sum(min(stretch, pace * n) for stretch, n in zip(stretches, lengths, strict=True))
+        found = returns(CONFIG, nobody, SeededWorld(len(ticks)), [0], pace=pace)
+        assert float(found) == pytest.approx(expected)
+
+
 def test_all_individuals_meet_the_same_episodes():
     twins = population(1).expand(5, -1)
     total = returns(CONFIG, twins, SeededWorld(6), [2, 3, 4])

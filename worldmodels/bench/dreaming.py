@@ -99,7 +99,7 @@ def dreaming(
     horizon, world.horizon = world.horizon, 10**9  # these dreams go on for as long as it takes
     at_once = LOOK_EVERY if world.records else 1  # ticks
     playing = begun(config, parameters, world, range(dreams))
-    play = advancing(config, world, 0.0, at_once)
+    play = advancing(config, world, at_once)
 
     def tick() -> None:
         nonlocal playing

@@ -44,6 +44,9 @@ class EvolutionConfig:
     )
     worst: float = 1.0  # share of an individual's episodes, the worst ones, whose mean is its fitness
     jerk_cost: float = 0.0  # see `fitness.returns`
+    pace: float | None = (
+        None  # reward a tick above which nothing counts, see `fitness.returns`; None: all counts
+    )
     afresh: bool = (
         False  # each round begins at zero instead of the C of the round before, whose tanh is saturated
     )
@@ -164,7 +167,9 @@ def evolve(
         for generation in range(done, evolution.generations):
             population = strategy.ask()  # (P, n)
             seeds = [stream(seed, "dreams", round, generation, i) for i in range(evolution.repeats)]
-            played = returns(config, torch.from_numpy(population), world, seeds, evolution.jerk_cost)
+            played = returns(
+                config, torch.from_numpy(population), world, seeds, evolution.jerk_cost, evolution.pace
+            )
             fitness = mean_of_worst(played, evolution.worst).cpu().numpy()  # (P,)
             strategy.tell(fitness)
             means.append(strategy.mean)
