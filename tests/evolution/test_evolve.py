@@ -100,6 +100,7 @@ def test_an_unfinished_evolution_from_before_goes_on_where_c_is_linear(tmp_path,
     there = load_checkpoint(resume, kind="controller-evolution")
     del there.config["model"]["hidden"]
     del there.config["evolution"]["worst"], there.config["evolution"]["patience"]
+    there.config["evolution"]["generations"] = 6  # once a search depended on it
     save_checkpoint(resume, kind=there.kind, config=there.config, weights=there.weights)
     stopped_in(monkeypatch, tmp_path, config, 6 - kept)
     told = load_checkpoint(resume, kind="controller-evolution").weights["told"].numpy()

@@ -131,8 +131,8 @@ def evolve(
     resume, told, steps_before = run.resume(path), np.zeros((0, evolution.population), np.float32), 0
     if resume.exists():
         checkpoint = load_checkpoint(resume, kind="controller-evolution")
-        # What an older one does not name had its default.
-        had = _searched(EvolutionConfig()) | checkpoint.config["evolution"]
+        # What an older one does not name had its default; and it may name what the search does not depend on.
+        had = _searched(EvolutionConfig()) | _of_the_search(checkpoint.config["evolution"])
         searching = had == searched and checkpoint.made_from == dict(made_from)
         same = searching and _shape(checkpoint.config["model"]) == config
         if same and torch.equal(checkpoint.weights["start"], torch.from_numpy(first_mean)):
@@ -231,7 +231,11 @@ def load_controller(
 
 def _searched(evolution: EvolutionConfig) -> dict[str, Any]:
     """The settings on which the search depends."""
-    return {name: value for name, value in asdict(evolution).items() if name not in BESIDE_THE_SEARCH}
+    return _of_the_search(asdict(evolution))
+
+
+def _of_the_search(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in BESIDE_THE_SEARCH}
 
 
 def _shape(content: dict[str, Any]) -> ControllerConfig:
