@@ -145,7 +145,8 @@ def test_backends_that_are_missing_leave_a_note(monkeypatch):
     def missing(*_):
         raise UserError("type something else")
 
-    def only_gymnasium(player, backend, budget):
+    def only_gymnasium(player, backend, budget, held=1):
+        assert held == 1 or backend == "gymnasium"
         return slow if backend == "gymnasium" else missing()
 
     monkeypatch.setattr(playing, "raw_steps", only_gymnasium)
@@ -157,6 +158,8 @@ def test_backends_that_are_missing_leave_a_note(monkeypatch):
     assert rows["actual_raw.car_racing"].value == 2.0, "Gymnasium's where there is no EnvPool"
     assert rows["actual_agent.car_racing"].floor == 2.0
     assert rows["actual_agent.car_racing"].plain is None
+    assert list(rows)[2:] == playing.measured_names(["car-racing"])
+    assert rows["backends.car_racing.gymnasium.held"].floor == 2.0
     monkeypatch.setattr(playing, "raw_steps", missing)
     monkeypatch.setattr(playing, "agent_steps", missing)
     rows = playing.measure_actual(["take-cover"], QUICK, lambda _: None)

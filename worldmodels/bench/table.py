@@ -20,6 +20,7 @@ WORDS = {
     "memory_train": "training", "generation": "a generation", "cma": "CMA-ES, ask and tell",
     "store_write": "writing", "store_read": "reading", "browser": "dreaming in the browser",
 }  # fmt: skip
+KINDS = {"raw": "alone", "agent": "with the agent", "held": "with the agent, actions held"}
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -134,7 +135,7 @@ def _label(name: str) -> str:
     if first in ("actual_raw", "actual_agent"):
         return f"{_game(rest[0])}, {'alone' if first == 'actual_raw' else 'with the agent'}"
     if first == "backends":
-        return f"{_game(rest[0])} by {rest[1]}, {'alone' if rest[2] == 'raw' else 'with the agent'}"
+        return f"{_game(rest[0])} by {rest[1]}, {KINDS[rest[2]]}"
     return WORDS[name]
 
 
