@@ -67,6 +67,8 @@ class EvolutionConfig:
             raise ValueError(f"evolution.worst must lie above 0 and not above 1, got {self.worst}")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"evolution.patience must be at least 1, got {self.patience}")
+        if self.pace is not None and not self.pace > 0:
+            raise ValueError(f"evolution.pace must lie above 0, got {self.pace}")
         if self.averaged < 1:
             raise ValueError(f"evolution.averaged must be at least 1, got {self.averaged}")
         if self.sigma <= 0 or self.jerk_cost < 0:

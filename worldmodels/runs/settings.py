@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
@@ -13,8 +14,18 @@ Settings = TypeVar("Settings")
 
 
 def to_json(settings: Any) -> dict[str, Any]:
-    """A dataclass of settings as nested dicts."""
-    return asdict(settings)
+    """A dataclass of settings as nested dicts. UserError for a number that is not finite."""
+    content = asdict(settings)
+    _refuse_infinite(content, "")
+    return content
+
+
+def _refuse_infinite(content: Mapping[str, Any], where: str) -> None:
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            _refuse_infinite(value, f"{where}{name}.")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{where}{name} must be a finite number, got {value}")
 
 
 def from_json(kind: type[Settings], content: Mapping[str, Any], where: str = "") -> Settings:
