@@ -38,6 +38,9 @@ class RoundsConfig:
     count: int = 1
     vision_steps: tuple[int, ...] = (100_000,)
     memory_steps: tuple[int, ...] = (4000,)
+    dreamers: tuple[int, ...] = (
+        1,
+    )  # Ms that are trained and dream for C; it reads the memory of the first one alone
     generations: tuple[int, ...] = (1800,)
     worlds: tuple[str, ...] = ("dream",)  # in which C is evolved: M's dream, or the actual game
     horizons: tuple[int, ...] = (1000,)  # ticks of the episodes in which C is evolved
@@ -54,7 +57,7 @@ class RoundsConfig:
             schedule = getattr(self, name)
             if not schedule or schedule[0] < 1 or min(schedule) < 0:
                 raise ValueError(f"rounds.{name} must begin above 0 and never be negative, got {schedule}")
-        for name in ("generations", "horizons"):
+        for name in ("dreamers", "generations", "horizons"):
             schedule = getattr(self, name)
             if not schedule or min(schedule) < 1:
                 raise ValueError(f"rounds.{name} must be at least 1 in every round, got {schedule}")
@@ -97,6 +100,11 @@ class Experiment:
             raise ValueError(f"action_repeat must be at least 1, got {self.action_repeat}")
         if not self.save_every >= 0:
             raise ValueError(f"save_every must not be negative, got {self.save_every}")
+        if max(self.rounds.dreamers) > self.evolution.repeats:
+            raise ValueError(
+                f"each of rounds.dreamers {self.rounds.dreamers} needs a dream of every individual, and there are "
+                f"evolution.repeats {self.evolution.repeats}"
+            )
 
 
 def car_racing_paper() -> Experiment:

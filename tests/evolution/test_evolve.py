@@ -49,7 +49,7 @@ def evolved(folder: Path, config: ControllerConfig, search: EvolutionConfig = SE
         run,
         config,
         search,
-        ExclusiveOr(),
+        [ExclusiveOr()],
         path=run.controller(0),
         log_name="evolve-00",
         round=0,

@@ -53,7 +53,7 @@ def run_one(folder: Path, evolution: EvolutionConfig, meter: Any = early_is_bett
         run,
         CONFIG,
         evolution,
-        Still(),
+        [Still()],
         path=run.controller(0),
         log_name="evolve-00",
         round=0,

@@ -81,7 +81,7 @@ def train(
         kind="memory",
         model_config=model_config or {"size": 5},
         made_from=made_from or {"vision": "abc"},
-        round=0,
+        log_name="memory-00",
         save_every=save_every,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def evolve(
     run: RunFolder,
     config: ControllerConfig,
     evolution: EvolutionConfig,
-    world: World,
+    worlds: Sequence[World],
     *,
     path: Path,
     log_name: str,
@@ -112,6 +112,7 @@ def evolve(
     killed evolution ends in the same controller.
 
     Args:
+        worlds: those that an individual's episodes are shared out to in turn.
         path: of the checkpoint; while it is unfinished, what goes on lies beside it.
         log_name: of its log in the run's metrics.
         round: names the random streams. Two evolutions of one round and seed search with the same random numbers, and
@@ -140,11 +141,15 @@ def evolve(
         if same and torch.equal(checkpoint.weights["start"], torch.from_numpy(first_mean)):
             told = checkpoint.weights["told"].numpy()[: evolution.generations]
             steps_before = checkpoint.progress.get("game_steps", 0)
-    steps_before -= world.game_steps  # what is counted from here on is this evolution's own
+
+    def game_steps() -> int:
+        return sum(world.game_steps for world in worlds)
+
+    steps_before -= game_steps()  # what is counted from here on is this evolution's own
 
     def save() -> None:
         weights = {"start": torch.from_numpy(first_mean), "told": torch.from_numpy(np.stack(strategy.told))}
-        progressed = {"generation": len(strategy.told), "game_steps": steps_before + world.game_steps}
+        progressed = {"generation": len(strategy.told), "game_steps": steps_before + game_steps()}
         save_checkpoint(
             resume,
             kind="controller-evolution",
@@ -167,12 +172,13 @@ def evolve(
             means.append(strategy.mean)
             metered.read(generation + 1, strategy.mean)
         for generation in range(done, evolution.generations):
-            population = strategy.ask()  # (P, n)
+            population = torch.from_numpy(strategy.ask())  # (P, n)
             seeds = [stream(seed, "dreams", round, generation, i) for i in range(evolution.repeats)]
-            played = returns(
-                config, torch.from_numpy(population), world, seeds, evolution.jerk_cost, evolution.pace
-            )
-            fitness = mean_of_worst(played, evolution.worst).cpu().numpy()  # (P,)
+            played = [
+                returns(config, population, world, shared, evolution.jerk_cost, evolution.pace)
+                for world, shared in zip(worlds, shares(seeds, len(worlds)), strict=True)
+            ]
+            fitness = mean_of_worst(torch.cat(played, dim=1), evolution.worst).cpu().numpy()  # (P,)
             strategy.tell(fitness)
             means.append(strategy.mean)
             numbers = {"best": fitness.max(), "mean": fitness.mean(), "worst": fitness.min()}
@@ -188,7 +194,7 @@ def evolve(
     progressed = {
         "generations": evolution.generations,
         "sigma": strategy.sigma,
-        "game_steps": steps_before + world.game_steps,  # of the actual game; a dream has none
+        "game_steps": steps_before + game_steps(),  # of the actual game; a dream has none
     }
     if evolution.select_actual and metered.best is not None:
         chosen, parameters = metered.best
@@ -207,6 +213,11 @@ def evolve(
     )
     resume.unlink(missing_ok=True)
     return sha256
+
+
+def shares(seeds: Sequence[int], count: int) -> list[Sequence[int]]:
+    """The seeds dealt out in turn, so that no two shares differ by more than one."""
+    return [seeds[first::count] for first in range(count)]
 
 
 def mean_of_worst(played: Tensor, share: float = 1.0) -> Tensor:

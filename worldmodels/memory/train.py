@@ -186,13 +186,16 @@ def train_memory(
     made_from: Mapping[str, str],
     start: MDNRNN | None = None,
     save_every: float = 20.0,
+    dreamer: int = 0,
 ) -> str:
     """Train M on `episodes` and save it as the M of `round`; returns its sha256.
 
     Args:
         start: weights to go on from (those of the round before); None begins at random.
         save_every: seconds between two checkpoints of an unfinished training.
+        dreamer: counts the Ms of one round; each has random numbers of its own.
     """
+    seed = stream(seed, "dreamer", dreamer) if dreamer else seed
     torch.manual_seed(stream(seed, "memory", round, "weights"))
     model = MDNRNN(config)
     if start is not None:
@@ -218,25 +221,29 @@ def train_memory(
         batch_loss,
         training,
         run=run,
-        path=run.memory(round),
+        path=run.memory(round, dreamer),
         kind="memory",
         model_config=asdict(config),
         made_from=made_from,
-        round=round,
+        log_name=f"memory-{round:02d}" + (f"-dreamer-{dreamer}" if dreamer else ""),
         save_every=save_every,
         carried=carried._asdict(),
     )
 
 
 def load_memory(
-    run: RunFolder, round: int, vision: str | None = None, device: torch.device | str = "cpu"
+    run: RunFolder,
+    round: int,
+    vision: str | None = None,
+    device: torch.device | str = "cpu",
+    dreamer: int = 0,
 ) -> tuple[MDNRNN, str]:
-    """M of a round and its sha256, ready to dream.
+    """M of a round (or another `dreamer` of it) and its sha256, ready to dream.
 
     Raises UserError when it was not trained on the latents of the V with hash `vision`; None does not ask.
     """
     made_from = None if vision is None else {"vision": vision}
-    checkpoint = load_checkpoint(run.memory(round), kind="memory", made_from=made_from)
+    checkpoint = load_checkpoint(run.memory(round, dreamer), kind="memory", made_from=made_from)
     model = MDNRNN(MDNRNNConfig(**checkpoint.config))
     model.load_state_dict(checkpoint.weights)
     return model.to(device).eval(), checkpoint.sha256

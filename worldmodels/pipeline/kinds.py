@@ -11,7 +11,7 @@ from worldmodels.controller.linear import ControllerConfig
 from worldmodels.evolution.evolve import evolve, load_controller
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.pipeline.ending import actual_score
-from worldmodels.pipeline.rounds import actual_world, search_seed
+from worldmodels.pipeline.growing import actual_world, search_seed
 from worldmodels.pipeline.temperature import SCORED, actual_seed
 from worldmodels.pipeline.work import Parts, Work
 from worldmodels.runs.checkpoint import load_checkpoint
@@ -58,7 +58,7 @@ def evolve_and_score(
                 work.run,
                 config,
                 work.experiment.evolution,
-                world,
+                [world],
                 path=path,
                 log_name=f"evolve-{path.stem.removeprefix('round-')}",
                 round=parts.round,

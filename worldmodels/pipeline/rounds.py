@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from worldmodels.envs.game import GameSpec
-from worldmodels.evolution.evolve import evolve, load_controller
-from worldmodels.evolution.fitness import returns
 from worldmodels.experiments import at_round
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.memory.train import train_memory
-from worldmodels.pipeline.meter import meter
+from worldmodels.pipeline.growing import grow
 from worldmodels.pipeline.stage import Done
 from worldmodels.pipeline.work import Work, count_frames, evolution_steps, mean_and_error
 from worldmodels.rollouts.collect import collect
@@ -26,12 +22,8 @@ from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.files import read_json, write_json
 from worldmodels.runs.progress import progress
-from worldmodels.runs.seeds import stream
 from worldmodels.vision.encode import encode_rollouts
 from worldmodels.vision.train import train_vision
-from worldmodels.vision.vae import VAE
-from worldmodels.worlds.actual import ActualWorld, Senses
-from worldmodels.worlds.compiled import PAYS_FROM
 
 
 def collect_round(work: Work, round: int) -> Done:
@@ -136,26 +128,48 @@ def encode_round(work: Work, round: int) -> Done:
 
 
 def memory_round(work: Work, round: int) -> Done:
-    """Train M on all latents so far, from the weights of the round before."""
+    """Train M on all latents so far, from the weights of the round before; and the other Ms that are to dream."""
     experiment = work.experiment
-    steps = at_round(experiment.rounds.memory_steps, round)
+    rounds, training = experiment.rounds, experiment.memory
     _, sha256 = work.vision(round)
-    start = None if round == 0 else work.last_memory(round - 1)
-    config, training = experiment.mdn_rnn, replace(experiment.memory, steps=steps)
-    train_memory(
-        work.run,
-        config,
-        training,
-        work.latents(round, with_mirrored=experiment.mirror),
-        round=round,
-        seed=experiment.seed,
-        device=work.device,
-        made_from={"vision": sha256},
-        start=start,
-        save_every=experiment.save_every,
-    )
+    latents = work.latents(round, with_mirrored=experiment.mirror)
+    steps = 0
+    # C's own M comes last: when it is there, the stage is done.
+    for dreamer in reversed(range(at_round(rounds.dreamers, round))):
+        start, planned = _memory_before(work, round, dreamer)
+        steps += planned
+        if dreamer and _grown_on(work.run.memory(round, dreamer), sha256):
+            continue
+        train_memory(
+            work.run,
+            experiment.mdn_rnn,
+            replace(training, steps=planned),
+            latents,
+            round=round,
+            seed=experiment.seed,
+            device=work.device,
+            made_from={"vision": sha256},
+            start=start,
+            save_every=experiment.save_every,
+            dreamer=dreamer,
+        )
     ticks = steps * training.batch_size * training.sequence_length
     return Done(f"M has followed at most {ticks:,} ticks", steps, "steps")
+
+
+def _memory_before(work: Work, round: int, dreamer: int) -> tuple[MDNRNN | None, int]:
+    """What an M of a round is trained on from, and for how many steps.
+
+    One that begins later than C's own begins at random, and is trained for as long as that one in all rounds together.
+    """
+    rounds = work.experiment.rounds
+    if round > 0 and dreamer < at_round(rounds.dreamers, work.memory_round(round - 1)):
+        return work.last_memory(round - 1, dreamer), at_round(rounds.memory_steps, round)
+    return None, sum(at_round(rounds.memory_steps, r) for r in range(round + 1))
+
+
+def _grown_on(path: Path, vision: str) -> bool:
+    return path.exists() and load_checkpoint(path, kind="memory").made_from.get("vision") == vision
 
 
 def evolve_round(work: Work, round: int) -> Done:
@@ -181,86 +195,3 @@ def evolve_round(work: Work, round: int) -> Done:
         steps or played,
         "steps" if steps else "dream ticks",
     )
-
-
-def grow(
-    work: Work,
-    round: int,
-    *,
-    path: Path,
-    log_name: str,
-    temperature: float,
-    generations: int,
-    dreams: int,
-    evolution_seed: int = 0,
-    afresh: bool = False,
-    where: str = "dream",
-) -> dict[str, Any]:
-    """Evolve a C in the dream of a round's M, unless it is at `path` already, and score it in fresh dreams.
-
-    Cs of one round that differ in the temperature alone are sought with the same random numbers, begin at the same
-    parameters and are scored in dreams of the same seeds. Another `evolution_seed` is another search: 0 is the run's.
-    `afresh` begins at zero even where the run itself goes on from the C of the round before. `where` "actual" evolves
-    it in the actual game.
-
-    Returns:
-        mean, std, standard_error and episodes of its returns, the ticks of a dream, and the mean in 1000 steps; where
-        actual episodes chose C (evolution.select_actual) also `selected`, which says how many; where it was evolved in
-        the actual game, `game_steps`, which says how much of it was played.
-    """
-    experiment = work.experiment
-    vision, vision_hash = work.vision(round)
-    memory, memory_hash = work.memory(round)
-    made_from = {"vision": vision_hash, "memory": memory_hash}
-    horizon = at_round(experiment.rounds.horizons, round)
-    dream = replace(experiment.dream, temperature=temperature, horizon=horizon)
-    dreaming = work.dream(round, memory, experiment.controller.features, dream)
-    # By the settings alone, and for the scoring below too: a run that was stopped dreams on as it began.
-    ticks = generations * experiment.evolution.population * experiment.evolution.repeats * horizon
-    if where == "dream" and ticks >= PAYS_FROM:
-        dreaming.compile()
-    if not path.exists():
-        start = None
-        # A dream costs little, and its C lives on what its M gets wrong; steps of the actual game are dear.
-        if round > 0 and not afresh and (where == "actual" or not experiment.evolution.afresh):
-            start = load_controller(work.run.controller(round - 1))[1].numpy()
-        features = experiment.controller.features
-        played = actual_world(work, vision, memory, features, horizon) if where == "actual" else None
-        with played or nullcontext(dreaming) as world:
-            evolve(
-                work.run,
-                experiment.controller,
-                replace(experiment.evolution, generations=generations),
-                world,
-                path=path,
-                log_name=log_name,
-                round=round,
-                seed=search_seed(work, evolution_seed),
-                made_from=made_from,
-                start=start,
-                save_every=experiment.save_every,
-                meter=meter(work, vision, memory, dreaming),
-            )
-    config, parameters, _ = load_controller(path, made_from)
-    seeds = [stream(experiment.seed, "dream-score", i) for i in range(dreams)]
-    dreamt = returns(config, parameters[None].to(work.device), dreaming, seeds)[0].cpu().numpy()
-    score = mean_and_error(dreamt) | {"ticks": dreaming.horizon}
-    score["per_1000_steps"] = score["mean"] * 1000 / (dreaming.horizon * experiment.action_repeat)
-    progressed = load_checkpoint(path, kind="controller").progress
-    return score | {name: progressed[name] for name in ("selected", "game_steps") if progressed.get(name)}
-
-
-@contextmanager
-def actual_world(
-    work: Work, vision: VAE, memory: MDNRNN, features: str, horizon: int
-) -> Iterator[ActualWorld]:
-    """The game in which a C is evolved: played by the run's own backend, `horizon` ticks at most, with its patience."""
-    senses = Senses(vision, memory, features, work.device)
-    with work.pool() as pool:
-        yield ActualWorld(senses, pool, min(horizon, work.ticks), work.experiment.evolution.patience)
-
-
-def search_seed(work: Work, evolution_seed: int) -> int:
-    """Names the random numbers of an evolution: those of the run's own C for 0."""
-    seed = work.experiment.seed
-    return stream(seed, "evolution", evolution_seed) if evolution_seed else seed

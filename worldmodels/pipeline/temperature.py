@@ -9,7 +9,7 @@ from worldmodels.errors import UserError
 from worldmodels.evolution.evolve import load_controller
 from worldmodels.experiments import at_round
 from worldmodels.pipeline.ending import actual_score
-from worldmodels.pipeline.rounds import grow
+from worldmodels.pipeline.growing import grow
 from worldmodels.pipeline.work import Parts, Work
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.files import read_json, write_json

@@ -96,9 +96,20 @@ class Work:
         _, vision = self.vision(round)
         return load_memory(self.run, self.memory_round(round), vision, self.device)
 
-    def last_memory(self, round: int) -> MDNRNN:
+    def last_memory(self, round: int, dreamer: int = 0) -> MDNRNN:
         """M in use in a round, whatever V it grew on: to train on from."""
-        return load_memory(self.run, self.memory_round(round), None, self.device)[0]
+        return load_memory(self.run, self.memory_round(round), None, self.device, dreamer)[0]
+
+    def dreamers(self, round: int) -> int:
+        """How many Ms dream in a round. A released run, and a copy of one, has C's own alone."""
+        if self.run.is_released:
+            return 1
+        return at_round(self.experiment.rounds.dreamers, self.memory_round(round))
+
+    def dreamer(self, round: int, dreamer: int) -> tuple[MDNRNN, str]:
+        """One of these Ms, numbered from 0, and its sha256; 0 is C's own."""
+        _, vision = self.vision(round)
+        return load_memory(self.run, self.memory_round(round), vision, self.device, dreamer)
 
     def parts(self, round: int) -> Parts:
         """V, M and C of a round; UserError when one was made from other than the others."""

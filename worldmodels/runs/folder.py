@@ -6,6 +6,7 @@ runs/car-racing/
   latents/round-00/                        the same episodes seen by V: mu, logvar
   vision/round-00.safetensors              V (round-00.resume.safetensors while its training is unfinished)
   memory/round-00.safetensors              M, likewise
+  memory/round-00-dreamer-1.safetensors    another M of that round, which dreams for C and is not read by it
   controller/round-00.safetensors          C, likewise
   controller/round-00-temperature-0.10.*   another C of that round, evolved in a dream of that temperature
   controller/round-00-temperature-0.10-seed-1.*  the same from other random numbers; without a seed it is 0
@@ -84,8 +85,12 @@ class RunFolder:
     def vision(self, round: int) -> Path:
         return self.path / "vision" / f"{_round(round)}.safetensors"
 
-    def memory(self, round: int) -> Path:
-        return self.path / "memory" / f"{_round(round)}.safetensors"
+    def memory(self, round: int, dreamer: int = 0) -> Path:
+        """M of a round; with a `dreamer` above 0 another M, in whose dreams C is evolved too."""
+        if dreamer < 0:
+            raise ValueError(f"dreamer must be >= 0, got {dreamer}")
+        name = _round(round) + (f"-dreamer-{dreamer}" if dreamer else "")
+        return self.path / "memory" / f"{name}.safetensors"
 
     def controller(self, round: int) -> Path:
         return self.path / "controller" / f"{_round(round)}.safetensors"

@@ -73,7 +73,7 @@ def optimise(
     kind: str,
     model_config: dict[str, Any],
     made_from: Mapping[str, str],
-    round: int,
+    log_name: str,
     save_every: float = 20.0,
     carried: Mapping[str, Tensor] | None = None,
 ) -> str:
@@ -85,6 +85,7 @@ def optimise(
 
     Args:
         batch_loss: step -> {"loss": what is minimised, other names: what is logged}, scalars.
+        log_name: of its log in the run's metrics.
         save_every: seconds between two checkpoints of an unfinished training.
         carried: tensors that `batch_loss` changes in place from step to step, and that the next step depends on.
     Raises:
@@ -100,11 +101,10 @@ def optimise(
         first, undone = _restore(resume, model, parameters, adam, carried, kind, full_config, made_from)
     in_a_row = 0
     saved = time.monotonic()
-    name = f"{kind}-{round:02d}"
     with (
         deferred_interrupt() as interrupt,
-        MetricsLog(run, name, keep_before=first) as log,
-        progress(name, config.steps, "steps", start=first) as bar,
+        MetricsLog(run, log_name, keep_before=first) as log,
+        progress(log_name, config.steps, "steps", start=first) as bar,
     ):
         for step in range(first, config.steps):
             for group in adam.param_groups:

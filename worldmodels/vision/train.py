@@ -80,7 +80,7 @@ def train_vision(
         kind="vision",
         model_config=asdict(config),
         made_from=made_from,
-        round=round,
+        log_name=f"vision-{round:02d}",
         save_every=save_every,
     )
 

@@ -46,12 +46,11 @@ class DreamConfig:
 
 
 @torch.no_grad()
-def fall_asleep(starts: Starts, seeds: Sequence[int], openings: float) -> tuple[Tensor, Recurrent, Tensor]:
-    """Of each seed: the first latent (B, Z), M's memory, and the key of the ticks' random numbers (B,).
+def begin_at(starts: Starts, keys: Tensor, openings: float) -> Tensor:
+    """Rows (B,) int64 of the bank at which the dreams with these keys (B,) begin.
 
     `openings` is the share of the dreams that begin where episodes begin.
     """
-    keys = noise.keys(seeds, starts.mu.device)
     which, where = noise.uniform(noise.fork(keys, START), 0, 2).unbind(dim=1)  # (B,) each
     opening = which < openings
     later = len(starts) - starts.openings
@@ -59,7 +58,14 @@ def fall_asleep(starts: Starts, seeds: Sequence[int], openings: float) -> tuple[
         opening = torch.ones_like(opening)
     count = torch.where(opening, starts.openings, later)
     rows = torch.minimum((where * count).long(), count - 1)
-    rows = torch.where(opening, rows, rows + starts.openings)
+    return torch.where(opening, rows, rows + starts.openings)
+
+
+@torch.no_grad()
+def fall_asleep(starts: Starts, seeds: Sequence[int], openings: float) -> tuple[Tensor, Recurrent, Tensor]:
+    """Of each seed: the first latent (B, Z), M's memory, and the key of the ticks' random numbers (B,)."""
+    keys = noise.keys(seeds, starts.mu.device)
+    rows = begin_at(starts, keys, openings)
     first = noise.normal(noise.fork(keys, FIRST_LATENT), 0, starts.mu.shape[1])
     z = starts.mu[rows] + torch.exp(0.5 * starts.logvar[rows]) * first
     return z, Recurrent(starts.h[rows], starts.c[rows]), noise.fork(keys, TICKS)
@@ -97,8 +103,7 @@ def dream_on(
         rho = config.noise_correlation
         shock = noise.to_normal(uniform[:, size:]) * (config.action_noise * math.sqrt(1 - rho**2))
         disturbance = rho * disturbance + shock
-        actions = actions + disturbance
-        actions = actions if bounds is None else actions.clamp(*bounds)
+        actions = _bounded(actions + disturbance, bounds)
         uniform = uniform[:, :size]
     else:
         uniform = noise.uniform(dreams.keys, dreams.ticks, size)
@@ -109,6 +114,10 @@ def dream_on(
     ended = dreams.ended | (end_logit > 0)
     after = Dreams(z, h, c, dreams.keys, dreams.ticks + 1, ended, disturbance)
     return after, torch.where(dreams.ended, 0.0, reward)
+
+
+def _bounded(actions: Tensor, bounds: tuple[Tensor, Tensor] | None) -> Tensor:
+    return actions if bounds is None else actions.clamp(*bounds)
 
 
 class DreamWorld:
@@ -207,6 +216,12 @@ class DreamWorld:
         ended = self._dreams.ended
         truncated = (self._dreams.ticks >= self.horizon) & ~ended
         return Step(self.seen(), reward, ended, truncated)
+
+    def done(self, actions: Tensor) -> Tensor:
+        """What became of the actions (B, A) of the last tick: they, with the noise on them."""
+        if self.config.action_noise == 0:
+            return actions
+        return _bounded(actions + self._dreams.disturbance, self._settings[3])
 
     def _asleep(self, seeds: Sequence[int]) -> Dreams:
         z, memory, keys = fall_asleep(self.starts, seeds, self.config.openings)

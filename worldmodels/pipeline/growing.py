@@ -1,0 +1,134 @@
+"""Evolve a C of a round, in the dreams of its Ms or in the actual game, and score it in fresh dreams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from worldmodels.evolution.evolve import evolve, load_controller
+from worldmodels.evolution.fitness import returns
+from worldmodels.experiments import at_round
+from worldmodels.memory.mdn_rnn import MDNRNN
+from worldmodels.pipeline.meter import meter
+from worldmodels.pipeline.work import Work, mean_and_error
+from worldmodels.runs.checkpoint import load_checkpoint
+from worldmodels.runs.seeds import stream
+from worldmodels.vision.vae import VAE
+from worldmodels.worlds.actual import ActualWorld, Senses
+from worldmodels.worlds.compiled import PAYS_FROM
+from worldmodels.worlds.dream import DreamConfig
+from worldmodels.worlds.others_dream import OthersDream
+from worldmodels.worlds.state import World
+
+
+def grow(
+    work: Work,
+    round: int,
+    *,
+    path: Path,
+    log_name: str,
+    temperature: float,
+    generations: int,
+    dreams: int,
+    evolution_seed: int = 0,
+    afresh: bool = False,
+    where: str = "dream",
+) -> dict[str, Any]:
+    """Evolve a C in the dream of a round's M, unless it is at `path` already, and score it in fresh dreams.
+
+    Cs of one round that differ in the temperature alone are sought with the same random numbers, begin at the same
+    parameters and are scored in dreams of the same seeds. Another `evolution_seed` is another search: 0 is the run's.
+    `afresh` begins at zero even where the run itself goes on from the C of the round before. `where` "actual" evolves
+    it in the actual game.
+
+    Returns:
+        mean, std, standard_error and episodes of its returns, the ticks of a dream, and the mean in 1000 steps; where
+        other Ms dreamt for it `others`, what it earns in the dream of each; where actual episodes chose C
+        (evolution.select_actual) `selected`, which says how many; where it was evolved in the actual game,
+        `game_steps`, which says how much of it was played.
+    """
+    experiment = work.experiment
+    vision, vision_hash = work.vision(round)
+    memory, memory_hash = work.memory(round)
+    made_from = {"vision": vision_hash, "memory": memory_hash}
+    horizon = at_round(experiment.rounds.horizons, round)
+    features = experiment.controller.features
+    dream = replace(experiment.dream, temperature=temperature, horizon=horizon)
+    dreaming, others = work.dream(round, memory, features, dream), []
+    if where == "dream":
+        others, hashes = others_dreams(work, round, memory, dream)
+        made_from |= hashes
+    # By the settings alone, and for the scoring below too: a run that was stopped dreams on as it began.
+    ticks = generations * experiment.evolution.population * experiment.evolution.repeats * horizon
+    if where == "dream" and ticks >= PAYS_FROM:
+        for dreamt in (dreaming, *(other.dream for other in others)):
+            dreamt.compile()
+    if not path.exists():
+        start = None
+        # A dream costs little, and its C lives on what its M gets wrong; steps of the actual game are dear.
+        if round > 0 and not afresh and (where == "actual" or not experiment.evolution.afresh):
+            start = load_controller(work.run.controller(round - 1))[1].numpy()
+        played = actual_world(work, vision, memory, features, horizon) if where == "actual" else None
+        with played or nullcontext(dreaming) as world:
+            evolve(
+                work.run,
+                experiment.controller,
+                replace(experiment.evolution, generations=generations),
+                [world, *others],
+                path=path,
+                log_name=log_name,
+                round=round,
+                seed=search_seed(work, evolution_seed),
+                made_from=made_from,
+                start=start,
+                save_every=experiment.save_every,
+                meter=meter(work, vision, memory, dreaming),
+            )
+    config, parameters, _ = load_controller(path, made_from)
+    seeds = [stream(experiment.seed, "dream-score", i) for i in range(dreams)]
+
+    def earned(world: World) -> dict[str, Any]:
+        played = returns(config, parameters[None].to(work.device), world, seeds)[0]
+        return mean_and_error(played.cpu().numpy())
+
+    score = earned(dreaming) | {"ticks": dreaming.horizon}
+    score["per_1000_steps"] = score["mean"] * 1000 / (dreaming.horizon * experiment.action_repeat)
+    if others:
+        score["others"] = [earned(other) for other in others]
+    progressed = load_checkpoint(path, kind="controller").progress
+    return score | {name: progressed[name] for name in ("selected", "game_steps") if progressed.get(name)}
+
+
+def others_dreams(
+    work: Work, round: int, memory: MDNRNN, dream: DreamConfig
+) -> tuple[list[OthersDream], dict[str, str]]:
+    """The dreams of a round's other Ms, C's own `memory` following them; and these Ms' hashes, by what they are."""
+    others: list[OthersDream] = []
+    hashes: dict[str, str] = {}
+    if (count := work.dreamers(round)) == 1:
+        return others, hashes
+    starts = work.starts(round, memory, dream.starts)
+    for dreamer in range(1, count):
+        other, hashes[f"dreamer-{dreamer}"] = work.dreamer(round, dreamer)
+        dreaming = work.dream(round, other, work.experiment.controller.features, dream)
+        others.append(OthersDream(memory, starts, dreaming))
+    return others, hashes
+
+
+@contextmanager
+def actual_world(
+    work: Work, vision: VAE, memory: MDNRNN, features: str, horizon: int
+) -> Iterator[ActualWorld]:
+    """The game in which a C is evolved: played by the run's own backend, `horizon` ticks at most, with its patience."""
+    senses = Senses(vision, memory, features, work.device)
+    with work.pool() as pool:
+        yield ActualWorld(senses, pool, min(horizon, work.ticks), work.experiment.evolution.patience)
+
+
+def search_seed(work: Work, evolution_seed: int) -> int:
+    """Names the random numbers of an evolution: those of the run's own C for 0."""
+    seed = work.experiment.seed
+    return stream(seed, "evolution", evolution_seed) if evolution_seed else seed
