@@ -51,6 +51,17 @@ def test_dream_scores_are_shown_for_as_many_steps_as_an_episode_has():
     assert "dream = actual" not in drawn
 
 
+def test_what_other_ms_promised_stands_beside_it():
+    played = Round(0, Scores(40.0), 200.0, Scores(90.0, 5.0), None, None, None, others=(160.0, 120.0))
+    drawn = dream_against_actual([played], 500)
+    assert drawn is not None
+    assert "dreams 80, 60" in drawn
+    assert "another M" in drawn
+    alone = dream_against_actual([played], None)
+    assert alone is not None
+    assert "another M" not in alone, "dreams of unknown length are not compared"
+
+
 def test_nothing_to_draw_is_no_chart():
     nothing = Curves(np.arange(3.0), {"nll": np.full(3, np.nan)}, {0: 3.0})
     assert loss_curve(None, "nll", "") is None

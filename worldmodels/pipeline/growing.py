@@ -92,10 +92,10 @@ def grow(
 
     def earned(world: World) -> dict[str, Any]:
         played = returns(config, parameters[None].to(work.device), world, seeds)[0]
-        return mean_and_error(played.cpu().numpy())
+        score = mean_and_error(played.cpu().numpy()) | {"ticks": world.horizon}
+        return score | {"per_1000_steps": score["mean"] * 1000 / (world.horizon * experiment.action_repeat)}
 
-    score = earned(dreaming) | {"ticks": dreaming.horizon}
-    score["per_1000_steps"] = score["mean"] * 1000 / (dreaming.horizon * experiment.action_repeat)
+    score = earned(dreaming)
     if others:
         score["others"] = [earned(other) for other in others]
     progressed = load_checkpoint(path, kind="controller").progress

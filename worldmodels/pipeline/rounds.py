@@ -191,6 +191,7 @@ def evolve_round(work: Work, round: int) -> Done:
     steps = evolution_steps(work, round)
     return Done(
         f"C earns {score['mean']:.0f} ± {score['standard_error']:.0f} in {score['ticks']} ticks of its dream"
+        + "".join(f", {other['mean']:.0f} in that of another M" for other in score.get("others", ()))
         + (f"; it was evolved in {steps:,} steps of the actual game" if steps else ""),
         steps or played,
         "steps" if steps else "dream ticks",

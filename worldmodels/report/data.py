@@ -38,6 +38,9 @@ class Round:
     disturbed: float | None  # mean of the episodes played with noise on the actions
     selection: Scores | None  # actual again, when the best of all rounds was chosen
     game_steps: int | None  # frames of the actual game used up to here
+    others: tuple[
+        float, ...
+    ] = ()  # dream points in 1,000 steps of the dreams of other Ms, which it was evolved in too
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,7 @@ def scores(content: Mapping[str, Any]) -> Scores | None:
 def _round(round: int, content: Mapping[str, Any], selection: Scores | None) -> Round:
     dream, actual = mapping(content.get("dream")), mapping(content.get("actual"))
     disturbed = numbers(actual.get("disturbed_scores"))
+    others = numbers([mapping(other).get("per_1000_steps") for other in listed(dream.get("others"))])
     return Round(
         number=round,
         dream=scores(dream),
@@ -157,6 +161,7 @@ def _round(round: int, content: Mapping[str, Any], selection: Scores | None) -> 
         disturbed=sum(disturbed) / len(disturbed) if disturbed else None,
         game_steps=whole(content.get("game_steps")),
         selection=selection,
+        others=others,
     )
 
 

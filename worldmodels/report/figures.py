@@ -93,19 +93,30 @@ def dream_against_actual(rounds: Sequence[Round], episode_steps: int | None) -> 
 
     Args:
         episode_steps: of an actual episode. The dream scores are then shown for as many steps, and a line
-            shows where they equal the actual ones; with None they are shown as they are.
+            shows where they equal the actual ones, and open dots what it earned in the dreams of other Ms; with None
+            they are shown as they are.
     """
     known = [(r.number, _dream_points(r, episode_steps), r.actual) for r in rounds]
     known = [(number, dreamt, actual) for number, dreamt, actual in known if dreamt is not None and actual]
     if not known:
         return None
     _, dreamt, actual = zip(*known, strict=True)
-    ends = [*dreamt, *(score.mean for score in actual), 0]
+    others = [
+        (x * episode_steps / 1000, r.actual.mean)
+        for r in rounds
+        for x in r.others
+        if episode_steps and r.actual
+    ]
+    across = [*dreamt, *(x for x, _ in others), 0]
+    ends = [*across, *(score.mean for score in actual)]
 
     def draw(axes: Axes) -> None:
         if episode_steps:
             dashes = (0, (4, 3))
             axes.axline((0, 0), slope=1, color=MUTED, linewidth=1, linestyle=dashes, label="dream = actual")
+            if others:
+                hollow = {"facecolors": "none", "edgecolors": ACTUAL, "label": "in another M's dream"}
+                axes.scatter(*zip(*others, strict=True), s=36, zorder=2, **hollow)
             axes.figure.legend(loc="outside upper left")
         axes.plot(dreamt, [score.mean for score in actual], color=LINE, linewidth=1.2, zorder=1)
         for round, x, score in known:
@@ -114,7 +125,7 @@ def dream_against_actual(rounds: Sequence[Round], episode_steps: int | None) -> 
             )
             axes.annotate(str(round), (x, score.mean), (9, 7), textcoords="offset points", color=INK)
         margin = 0.08 * (max(ends) - min(ends) or 1)
-        axes.set_xlim(min(0, *dreamt) - margin, max(0, *dreamt) + margin * 1.5)
+        axes.set_xlim(min(across) - margin, max(across) + margin * 1.5)
         axes.set_title("actual score")
         axes.set_xlabel(f"dream score for {episode_steps:,} steps" if episode_steps else "dream score")
         axes.xaxis.set_major_formatter(NUMBERS)
@@ -122,6 +133,8 @@ def dream_against_actual(rounds: Sequence[Round], episode_steps: int | None) -> 
         axes.xaxis.set_major_locator(MaxNLocator(5))
 
     alt = "; ".join(f"round {n}: dream {points(x)}, actual {mean_and_error(score)}" for n, x, score in known)
+    if others:
+        alt += "; in other Ms' dreams " + ", ".join(points(x) for x, _ in others)
     return chart("dream-against-actual", f"Dream score against actual score. {alt}.", draw, height=360)
 
 
