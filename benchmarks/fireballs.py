@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2_000_000_000)
     arguments = parser.parse_args()
     work = open_run(run_folder(arguments.run), "auto")
-    vision, _ = work.vision(0)
+    vision, _ = work.vision(work.experiment.rounds.count - 1)  # the last one
     with open_pool(work.spec) as pool:
         seeds = range(arguments.seed, arguments.seed + arguments.episodes)
         episodes = play(pool, HeldActions(work.spec), list(seeds), work.spec.max_steps, 1)
