@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from worldmodels.cli import main
+from worldmodels.pipeline.work import open_run
 from worldmodels.runs.checkpoint import load_checkpoint
+from worldmodels.runs.folder import RunFolder
 
 OWN, OTHER = "memory/round-01.safetensors", "memory/round-01-dreamer-1.safetensors"
 TWO_IN_THE_SECOND = ["--rounds.dreamers", "1", "2"]
@@ -44,16 +46,33 @@ def test_the_second_m_has_learnt_for_as_long_and_c_met_it(dreamers_run: Path, to
     assert (dreamers_run / "metrics/memory-01-dreamer-1.jsonl").exists()
 
 
-def test_stopped_behind_the_second_m_it_ends_the_same(
-    dreamers_run: Path, tmp_path: Path, tiny: list[str], results: Callable[[Path], dict[str, Any]]
+@pytest.mark.parametrize(("gone", "left"), [(OWN, OTHER), (OTHER, OWN)])
+def test_whichever_m_is_missing_is_trained_again_and_nothing_else_changes(
+    gone: str,
+    left: str,
+    dreamers_run: Path,
+    tmp_path: Path,
+    results: Callable[[Path], dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
 ):
-    stopped = Path(shutil.copytree(dreamers_run, tmp_path / "stopped"))
-    for path in (OWN, "controller/round-01.safetensors", "evaluation/round-01-dream.json", "finished.json"):
-        (stopped / path).unlink()
-    trained = (stopped / OTHER).stat().st_mtime_ns
-    assert main(["train", "toy", "--run", str(stopped), *tiny, *TWO_IN_THE_SECOND]) == 0
-    assert (stopped / OTHER).stat().st_mtime_ns == trained, "what is there is not trained again"
-    assert results(stopped) == results(dreamers_run)
+    copy = Path(shutil.copytree(dreamers_run, tmp_path / "copy"))
+    for path in (gone, "controller/round-01.safetensors", "evaluation/round-01-dream.json"):
+        (copy / path).unlink()
+    trained = (copy / left).stat().st_mtime_ns
+    assert main(["evolve", str(copy)]) != 0
+    assert "worldmodels memory" in capsys.readouterr().err
+    assert main(["memory", str(copy)]) == 0
+    assert main(["evolve", str(copy)]) == 0
+    assert (copy / left).stat().st_mtime_ns == trained
+    assert results(copy) == results(dreamers_run)
+
+
+def test_a_release_has_the_m_that_c_reads(dreamers_run: Path, tmp_path: Path):
+    assert main(["release", str(dreamers_run), "--name", "two", "--out", str(tmp_path)]) == 0
+    released = open_run(RunFolder(tmp_path / "two"), "cpu")
+    round = released.best().round
+    assert released.dreamers(round) == 1
+    assert len(list((tmp_path / "two/memory").iterdir())) == 1
 
 
 def test_more_dreamers_than_dreams_of_an_individual(

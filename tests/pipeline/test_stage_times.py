@@ -31,9 +31,9 @@ def test_a_stage_that_was_stopped_counts_what_it_had_taken(
 
     for run in (stopped, stopped):
         with pytest.raises(KeyboardInterrupt):
-            train._run(work, Stage("memory", 0, tmp_path / "never", run), "[1/1]")
-    train._run(work, Stage("memory", 1, tmp_path / "never", finished), "[1/1]")
-    train._run(work, Stage("memory", 0, tmp_path / "never", finished), "[1/1]")
+            train._run(work, Stage("memory", 0, (tmp_path / "never",), run), "[1/1]")
+    train._run(work, Stage("memory", 1, (tmp_path / "never",), finished), "[1/1]")
+    train._run(work, Stage("memory", 0, (tmp_path / "never",), finished), "[1/1]")
     lines = read_metrics(work.run, "stages")
     assert [(line["round"], line["seconds"], line["rate"]) for line in lines[2:]] == [
         (1, 10, 8),
@@ -48,5 +48,5 @@ def test_a_damaged_log_of_times_stops_no_stage(tmp_path: Path, damage: str):
     work = train.begin(RunFolder(tmp_path / "run"), toy_demo(), "cpu")
     work.run.metrics("stages").parent.mkdir(parents=True, exist_ok=True)
     work.run.metrics("stages").write_text(damage)
-    train._run(work, Stage("memory", 0, tmp_path / "never", lambda: Done("there")), "[1/1]")
+    train._run(work, Stage("memory", 0, (tmp_path / "never",), lambda: Done("there")), "[1/1]")
     assert '"summary": "there"' in work.run.metrics("stages").read_text()

@@ -134,12 +134,11 @@ def memory_round(work: Work, round: int) -> Done:
     _, sha256 = work.vision(round)
     latents = work.latents(round, with_mirrored=experiment.mirror)
     steps = 0
-    # C's own M comes last: when it is there, the stage is done.
-    for dreamer in reversed(range(at_round(rounds.dreamers, round))):
+    for dreamer in range(at_round(rounds.dreamers, round)):
         start, planned = _memory_before(work, round, dreamer)
         steps += planned
-        if dreamer and _grown_on(work.run.memory(round, dreamer), sha256):
-            continue
+        if _grown_on(work.run.memory(round, dreamer), sha256):
+            continue  # made before the stage was stopped
         train_memory(
             work.run,
             experiment.mdn_rnn,

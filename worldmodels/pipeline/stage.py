@@ -1,4 +1,4 @@
-"""A stage is data: its name and round, the file that exists once it is finished, and what to do."""
+"""A stage is data: its name and round, the files that exist once it is finished, and what to do."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Stage:
 
     name: str  # the verb on the command line
     round: int
-    makes: Path  # exists when, and only when, the stage is finished
+    makes: tuple[Path, ...]  # exist all of them when, and only when, the stage is finished
     run: Callable[[], Done]
 
     @property
     def finished(self) -> bool:
-        return self.makes.exists()
+        return all(path.exists() for path in self.makes)

@@ -18,17 +18,17 @@ def plan(work: Work) -> list[Stage]:
     stages: list[Stage] = []
 
     def add(name: str, round: int, makes: str, stage: Callable[[Work, int], Done]) -> None:
-        path = {
-            "collect": run.collected(round),
-            "vision": run.vision(round),
-            "encode": run.encoded(round),
-            "memory": run.memory(round),
-            "evolve": run.dream_score(round),
-            "select": run.best_controller,
-            "evaluate": run.evaluation("actual"),
-            "report": run.finished,  # report.html may be written early, by hand
+        paths = {
+            "collect": (run.collected(round),),
+            "vision": (run.vision(round),),
+            "encode": (run.encoded(round),),
+            "memory": tuple(run.memory(round, d) for d in range(at_round(rounds.dreamers, round))),
+            "evolve": (run.dream_score(round),),
+            "select": (run.best_controller,),
+            "evaluate": (run.evaluation("actual"),),
+            "report": (run.finished,),  # report.html may be written early, by hand
         }[makes]
-        stages.append(Stage(name, round, path, partial(stage, work, round)))
+        stages.append(Stage(name, round, paths, partial(stage, work, round)))
 
     for round in range(rounds.count):
         add("collect", round, "collect", collect_round)
