@@ -200,7 +200,10 @@ def test_fitness_is_the_mean_of_the_worst_episodes():
     played = torch.tensor([[4.0, 1.0, 2.0, 3.0], [9.0, 9.0, -9.0, 9.0]])
     for share, expected in [(1.0, [2.5, 4.5]), (0.5, [1.5, 0.0]), (0.25, [1.0, -9.0]), (0.01, [1.0, -9.0])]:
         assert_close(mean_of_worst(played, share), torch.tensor(expected))
-    with pytest.raises(UserError, match="not finite"):
-        mean_of_worst(torch.tensor([[1.0, torch.nan]]), 0.5)
+    assert_close(mean_of_worst(played, 1.0, 3.0), torch.tensor([9 / 4, 0.0]))  # no more than 3 of any counts
+    assert_close(mean_of_worst(played, 0.5, 3.0), torch.tensor([1.5, -3.0]))
+    for most in (None, 3.0):
+        with pytest.raises(UserError, match="not finite"):
+            mean_of_worst(torch.tensor([[1.0, torch.nan, torch.inf]]), 0.5, most)
     with pytest.raises(ValueError, match=r"evolution\.worst"):
         EvolutionConfig(worst=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,7 @@ class EvolutionConfig:
     patience: int | None = (
         None  # actual episodes end after so many ticks in a row without a positive reward; None: never
     )
+    most: float | None = None  # of an episode's return, what is above it does not count; None: all counts
     worst: float = 1.0  # share of an individual's episodes, the worst ones, whose mean is its fitness
     jerk_cost: float = 0.0  # see `fitness.returns`
     pace: float | None = (
@@ -69,6 +71,8 @@ class EvolutionConfig:
             raise ValueError(f"evolution.patience must be at least 1, got {self.patience}")
         if self.pace is not None and not self.pace > 0:
             raise ValueError(f"evolution.pace must lie above 0, got {self.pace}")
+        if self.most is not None and not math.isfinite(self.most):
+            raise ValueError(f"evolution.most must be a number, got {self.most}")
         if self.averaged < 1:
             raise ValueError(f"evolution.averaged must be at least 1, got {self.averaged}")
         if self.sigma <= 0 or self.jerk_cost < 0:
@@ -178,7 +182,8 @@ def evolve(
                 returns(config, population, world, shared, evolution.jerk_cost, evolution.pace)
                 for world, shared in zip(worlds, shares(seeds, len(worlds)), strict=True)
             ]
-            fitness = mean_of_worst(torch.cat(played, dim=1), evolution.worst).cpu().numpy()  # (P,)
+            fitness = mean_of_worst(torch.cat(played, dim=1), evolution.worst, evolution.most)  # (P,)
+            fitness = fitness.cpu().numpy()
             strategy.tell(fitness)
             means.append(strategy.mean)
             numbers = {"best": fitness.max(), "mean": fitness.mean(), "worst": fitness.min()}
@@ -220,8 +225,11 @@ def shares(seeds: Sequence[int], count: int) -> list[Sequence[int]]:
     return [seeds[first::count] for first in range(count)]
 
 
-def mean_of_worst(played: Tensor, share: float = 1.0) -> Tensor:
+def mean_of_worst(played: Tensor, share: float = 1.0, most: float | None = None) -> Tensor:
     """Fitness (P,) of returns (P, R): the mean of the worst `share` of each row, of one return at least.
+
+    Of a return no more counts than `most`. A dream knows no end of a lap, and pays for a second one; what no game can
+    pay is no reason to drive faster.
 
     With a share below 1 an individual is worth what it earns where it fails: evolution is kept from driving at a limit
     that M, which has seldom seen what is beyond it, puts too far out. UserError when a return is not a number.
@@ -230,6 +238,7 @@ def mean_of_worst(played: Tensor, share: float = 1.0) -> Tensor:
         raise UserError(
             "an episode paid rewards that are not finite: M has diverged; train it again at a lower rate"
         )
+    played = played if most is None else played.clamp(max=most)
     counted = max(1, round(share * played.shape[1]))
     return played.sort(dim=1).values[:, :counted].mean(dim=1)
 

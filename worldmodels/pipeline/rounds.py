@@ -10,7 +10,6 @@ import numpy as np
 
 from worldmodels.envs.game import GameSpec
 from worldmodels.experiments import at_round
-from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.memory.train import train_memory
 from worldmodels.pipeline.growing import grow
 from worldmodels.pipeline.stage import Done
@@ -128,14 +127,19 @@ def encode_round(work: Work, round: int) -> Done:
 
 
 def memory_round(work: Work, round: int) -> Done:
-    """Train M on all latents so far, from the weights of the round before; and the other Ms that are to dream."""
+    """Train M on all latents so far, from the weights of the round before; and the other Ms that are to dream.
+
+    An M that was not there in the round before begins at random.
+    """
     experiment = work.experiment
     rounds, training = experiment.rounds, experiment.memory
     _, sha256 = work.vision(round)
     latents = work.latents(round, with_mirrored=experiment.mirror)
     steps = 0
     for dreamer in range(at_round(rounds.dreamers, round)):
-        start, planned = _memory_before(work, round, dreamer)
+        joins = round == 0 or dreamer >= at_round(rounds.dreamers, work.memory_round(round - 1))
+        # One that joins late is trained for as long as C's own M has been in all rounds together.
+        planned = sum(at_round(rounds.memory_steps, r) for r in range(0 if joins else round, round + 1))
         steps += planned
         if _grown_on(work.run.memory(round, dreamer), sha256):
             continue  # made before the stage was stopped
@@ -148,23 +152,12 @@ def memory_round(work: Work, round: int) -> Done:
             seed=experiment.seed,
             device=work.device,
             made_from={"vision": sha256},
-            start=start,
+            start=None if joins else work.last_memory(round - 1, dreamer),
             save_every=experiment.save_every,
             dreamer=dreamer,
         )
     ticks = steps * training.batch_size * training.sequence_length
     return Done(f"M has followed at most {ticks:,} ticks", steps, "steps")
-
-
-def _memory_before(work: Work, round: int, dreamer: int) -> tuple[MDNRNN | None, int]:
-    """What an M of a round is trained on from, and for how many steps.
-
-    One that begins later than C's own begins at random, and is trained for as long as that one in all rounds together.
-    """
-    rounds = work.experiment.rounds
-    if round > 0 and dreamer < at_round(rounds.dreamers, work.memory_round(round - 1)):
-        return work.last_memory(round - 1, dreamer), at_round(rounds.memory_steps, round)
-    return None, sum(at_round(rounds.memory_steps, r) for r in range(round + 1))
 
 
 def _grown_on(path: Path, vision: str) -> bool:
