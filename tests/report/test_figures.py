@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from worldmodels.report.figures import dream_against_actual, histogram, score_la
 from worldmodels.report.learning_figures import evolution_curve, fitness_scale, loss_curve
 from worldmodels.report.logs import Curves
 
+PLAYED = Round(0, Scores(40.0), 200.0, Scores(90.0, 5.0), None, None, None)
 TWO_ROUNDS = Curves(np.arange(5.0), {"best": np.arange(5.0)}, {0: 3.0, 1: 5.0})
 
 
@@ -40,19 +42,18 @@ def test_fitness_stays_as_it_is_where_lengths_are_unknown(settings, steps):
 
 
 def test_dream_scores_are_shown_for_as_many_steps_as_an_episode_has():
-    played = Round(0, Scores(40.0), 200.0, Scores(90.0, 5.0), None, None, None)
-    drawn = dream_against_actual([played], 500)
+    drawn = dream_against_actual([PLAYED], 500)
     assert drawn is not None
     assert "round 0: dream 100, actual 90 ± 5" in drawn
     assert "dream = actual" in drawn
-    drawn = dream_against_actual([played], None)
+    drawn = dream_against_actual([PLAYED], None)
     assert drawn is not None
     assert "round 0: dream 40, actual 90 ± 5" in drawn
     assert "dream = actual" not in drawn
 
 
 def test_what_other_ms_promised_stands_beside_it():
-    played = Round(0, Scores(40.0), 200.0, Scores(90.0, 5.0), None, None, None, others=(160.0, 120.0))
+    played = replace(PLAYED, others=(160.0, 120.0))
     drawn = dream_against_actual([played], 500)
     assert drawn is not None
     assert "dreams 80, 60" in drawn

@@ -19,7 +19,7 @@ from worldmodels.runs.seeds import stream
 from worldmodels.vision.vae import VAE
 from worldmodels.worlds.actual import ActualWorld, Senses
 from worldmodels.worlds.compiled import PAYS_FROM
-from worldmodels.worlds.dream import DreamConfig
+from worldmodels.worlds.dream import DreamWorld
 from worldmodels.worlds.others_dream import OthersDream
 from worldmodels.worlds.state import World
 
@@ -59,7 +59,7 @@ def grow(
     dream = replace(experiment.dream, temperature=temperature, horizon=horizon)
     dreaming, others = work.dream(round, memory, features, dream), []
     if where == "dream":
-        others, hashes = others_dreams(work, round, memory, dream)
+        others, hashes = others_dreams(work, round, memory, dreaming)
         made_from |= hashes
     # By the settings alone, and for the scoring below too: a run that was stopped dreams on as it began.
     ticks = generations * experiment.evolution.population * experiment.evolution.repeats * horizon
@@ -103,18 +103,17 @@ def grow(
 
 
 def others_dreams(
-    work: Work, round: int, memory: MDNRNN, dream: DreamConfig
+    work: Work, round: int, memory: MDNRNN, own: DreamWorld
 ) -> tuple[list[OthersDream], dict[str, str]]:
-    """The dreams of a round's other Ms, C's own `memory` following them; and these Ms' hashes, by what they are."""
+    """The dreams of a round's other Ms, as C's `memory` follows them; and these Ms' hashes, by what they are.
+
+    They begin where its `own` dream does, and are dreamt as that is.
+    """
     others: list[OthersDream] = []
     hashes: dict[str, str] = {}
-    if (count := work.dreamers(round)) == 1:
-        return others, hashes
-    starts = work.starts(round, memory, dream.starts)
-    for dreamer in range(1, count):
+    for dreamer in range(1, work.dreamers(round)):
         other, hashes[f"dreamer-{dreamer}"] = work.dreamer(round, dreamer)
-        dreaming = work.dream(round, other, work.experiment.controller.features, dream)
-        others.append(OthersDream(memory, starts, dreaming))
+        others.append(OthersDream(memory, own.starts, work.dream(round, other, own.feature_kind, own.config)))
     return others, hashes
 
 

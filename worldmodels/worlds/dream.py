@@ -150,6 +150,7 @@ class DreamWorld:
         self.horizon = config.horizon
         self.feature_size = feature_size(feature_kind, model.config.latent_size, model.config.hidden_size)
         self.device = starts.mu.device
+        self._bounds = action_bounds
         temperature = torch.full((1, 1), config.temperature, device=self.device)
         self._settings = model.config, self.weights, config, action_bounds, temperature
         self._dream_on = dream_on
@@ -221,7 +222,7 @@ class DreamWorld:
         """What became of the actions (B, A) of the last tick: they, with the noise on them."""
         if self.config.action_noise == 0:
             return actions
-        return _bounded(actions + self._dreams.disturbance, self._settings[3])
+        return _bounded(actions + self._dreams.disturbance, self._bounds)
 
     def _asleep(self, seeds: Sequence[int]) -> Dreams:
         z, memory, keys = fall_asleep(self.starts, seeds, self.config.openings)
