@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig, Recurrent, tick
 from worldmodels.worlds import noise
-from worldmodels.worlds.dream import FIRST_LATENT, START, TICKS, DreamConfig, DreamWorld
+from worldmodels.worlds.dream import FIRST_LATENT, START, TICKS, DreamConfig, DreamWorld, road
 from worldmodels.worlds.starts import Starts
 from worldmodels.worlds.state import Step
 
@@ -122,6 +122,37 @@ def test_the_horizon_truncates(memory: MDNRNN, starts: Starts):
     assert steps[3].terminated.tolist() == [True, False]
 
 
+def test_a_lap_ends_a_dream_when_its_road_is_behind(memory: MDNRNN, starts: Starts):
+    seeds, actions = range(20), actions_for(range(20), 30)
+    _, endless = play(dream(memory, starts), seeds, actions)
+    rewards = torch.stack([step.reward for step in endless], dim=1)  # (20, 30)
+    for missed in (0.0, 3.0):
+        behind = road(rewards, missed).cumsum(dim=1)
+        over = behind >= 20  # after how many ticks
+        assert bool(over.any()), "some laps end"
+        assert not over[:, 0].any()
+        _, lapped = play(dream(memory, starts, lap=20.0, missed=missed), seeds, actions)
+        ended = torch.stack([step.terminated for step in lapped], dim=1)
+        assert torch.equal(ended, over)
+        earned = torch.stack([step.reward for step in lapped], dim=1)
+        before = torch.cat([torch.zeros(20, 1, dtype=torch.bool), over[:, :-1]], dim=1)
+        assert_close(earned, rewards.masked_fill(before, 0.0))  # the last tick of a lap is paid
+        first, again = (dream(memory, starts, lap=20.0, missed=missed) for _ in range(2))
+        for world in (first, again):
+            play(world, seeds, actions[:, :15])
+        again.keep(torch.arange(5, 20))
+        for t in range(15, 30):
+            assert torch.equal(
+                first.step(actions[:, t]).terminated[5:], again.step(actions[5:, t]).terminated
+            ), "a lap goes on where it was"
+
+
+def test_road_is_what_is_earned_and_what_is_missed():
+    rewards = torch.tensor([-0.4, 0.0, 0.25, 1.0, 3.5])
+    assert road(rewards, 0.0).tolist() == [0.0, 0.0, 0.25, 1.0, 3.5]
+    assert road(rewards, 4.0).tolist() == [4.0, 4.0, 3.25, 1.0, 3.5]
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_that_share_of_the_dreams_begins_where_episodes_begin(memory: MDNRNN, starts: Starts, share: float):
     world = dream(memory, starts, openings=share)
@@ -202,6 +233,9 @@ def test_action_noise_is_smooth_stays_in_bounds_and_follows_the_seed(
         ({"starts": 0}, "must be at least 1, got 250, 0"),
         ({"openings": 1.5}, r"openings must lie in \[0, 1\], got 1.5"),
         ({"action_noise": -0.1}, "action_noise must not be negative, got -0.1"),
+        ({"lap": 0.0}, "lap must lie above 0, got 0.0"),
+        ({"lap": math.nan}, "lap must lie above 0, got nan"),
+        ({"missed": -1.0}, "missed must not be negative, got -1.0"),
         ({"noise_correlation": 1.0}, r"noise_correlation must lie in \[0, 1\), got 1.0"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -43,12 +42,8 @@ class EvolutionConfig:
     patience: int | None = (
         None  # actual episodes end after so many ticks in a row without a positive reward; None: never
     )
-    most: float | None = None  # of an episode's return, what is above it does not count; None: all counts
     worst: float = 1.0  # share of an individual's episodes, the worst ones, whose mean is its fitness
     jerk_cost: float = 0.0  # see `fitness.returns`
-    pace: float | None = (
-        None  # reward a tick above which nothing counts, see `fitness.returns`; None: all counts
-    )
     afresh: bool = (
         False  # each round begins at zero instead of the C of the round before, whose tanh is saturated
     )
@@ -69,10 +64,6 @@ class EvolutionConfig:
             raise ValueError(f"evolution.worst must lie above 0 and not above 1, got {self.worst}")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"evolution.patience must be at least 1, got {self.patience}")
-        if self.pace is not None and not self.pace > 0:
-            raise ValueError(f"evolution.pace must lie above 0, got {self.pace}")
-        if self.most is not None and not math.isfinite(self.most):
-            raise ValueError(f"evolution.most must be a number, got {self.most}")
         if self.averaged < 1:
             raise ValueError(f"evolution.averaged must be at least 1, got {self.averaged}")
         if self.sigma <= 0 or self.jerk_cost < 0:
@@ -179,10 +170,10 @@ def evolve(
             population = torch.from_numpy(strategy.ask())  # (P, n)
             seeds = [stream(seed, "dreams", round, generation, i) for i in range(evolution.repeats)]
             played = [
-                returns(config, population, world, shared, evolution.jerk_cost, evolution.pace)
+                returns(config, population, world, shared, evolution.jerk_cost)
                 for world, shared in zip(worlds, shares(seeds, len(worlds)), strict=True)
             ]
-            fitness = mean_of_worst(torch.cat(played, dim=1), evolution.worst, evolution.most)  # (P,)
+            fitness = mean_of_worst(torch.cat(played, dim=1), evolution.worst)  # (P,)
             fitness = fitness.cpu().numpy()
             strategy.tell(fitness)
             means.append(strategy.mean)
@@ -225,11 +216,8 @@ def shares(seeds: Sequence[int], count: int) -> list[Sequence[int]]:
     return [seeds[first::count] for first in range(count)]
 
 
-def mean_of_worst(played: Tensor, share: float = 1.0, most: float | None = None) -> Tensor:
+def mean_of_worst(played: Tensor, share: float = 1.0) -> Tensor:
     """Fitness (P,) of returns (P, R): the mean of the worst `share` of each row, of one return at least.
-
-    Of a return no more counts than `most`. A dream knows no end of a lap, and pays for a second one; what no game can
-    pay is no reason to drive faster.
 
     With a share below 1 an individual is worth what it earns where it fails: evolution is kept from driving at a limit
     that M, which has seldom seen what is beyond it, puts too far out. UserError when a return is not a number.
@@ -238,7 +226,6 @@ def mean_of_worst(played: Tensor, share: float = 1.0, most: float | None = None)
         raise UserError(
             "an episode paid rewards that are not finite: M has diverged; train it again at a lower rate"
         )
-    played = played if most is None else played.clamp(max=most)
     counted = max(1, round(share * played.shape[1]))
     return played.sort(dim=1).values[:, :counted].mean(dim=1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -23,7 +22,6 @@ def returns(
     world: World,
     seeds: Sequence[int],
     jerk_cost: float = 0.0,
-    pace: float | None = None,
 ) -> Tensor:
     """Return of every individual in every episode: parameters (P, n), R seeds -> (P, R).
 
@@ -34,18 +32,15 @@ def returns(
     Args:
         jerk_cost: jerk_cost * |action - action before|^2 is taken off the return for each tick. Evolution
             finds it easy to flicker between extremes, which M has hardly seen and which spins the actual car.
-        pace: reward a tick above which nothing counts, on the average of each LOOK_EVERY ticks; None: all counts. An
-            actual lap has an end, and a tile that was missed is lost; a dream goes on, and pays speed for ever.
     """
     at_once = max(1, world.at_once // len(parameters))
     batches = [seeds[first : first + at_once] for first in range(0, len(seeds), at_once)]
     if records(world):
         played = [
-            returns_recorded(config, parameters, world, batch, jerk_cost, pace, LOOK_EVERY)
-            for batch in batches
+            returns_recorded(config, parameters, world, batch, jerk_cost, LOOK_EVERY) for batch in batches
         ]
     else:
-        played = [_play(config, parameters, world, batch, jerk_cost, pace) for batch in batches]
+        played = [_play(config, parameters, world, batch, jerk_cost) for batch in batches]
     return torch.cat(played, dim=1)
 
 
@@ -55,7 +50,6 @@ def _play(
     world: World,
     seeds: Sequence[int],
     jerk_cost: float,
-    pace: float | None,
 ) -> Tensor:
     """One batch: parameters (P, n), R seeds -> returns (P, R)."""
     population, repeats = len(parameters), len(seeds)
@@ -65,8 +59,6 @@ def _play(
     total = torch.zeros(population * repeats, device=seen.device)
     rows = torch.arange(len(total), device=seen.device)  # (B,) which of all the episodes these are
     running = torch.ones_like(rows, dtype=torch.bool)
-    stretch = torch.zeros_like(total)  # (B,) earned since the last look
-    most = math.inf if pace is None else pace  # a tick
     before: Tensor | None = None
     for tick in range(world.horizon):
         actions = act(config, players, seen.unflatten(0, (len(players), -1))).flatten(0, 1)  # (B, A)
@@ -74,12 +66,10 @@ def _play(
         earned = step.reward
         if jerk_cost > 0 and before is not None:
             earned = earned - jerk_cost * (actions - before).square().sum(dim=-1) * running
-        stretch = stretch + earned
+        total[rows] += earned
         seen, before = step.features, actions
         running = ~(step.terminated | step.truncated)
         if tick % LOOK_EVERY == LOOK_EVERY - 1:
-            total[rows] += stretch.clamp(max=most * LOOK_EVERY)
-            stretch = torch.zeros_like(stretch)
             left = int(running.sum())
             if left == 0:
                 break
@@ -87,7 +77,5 @@ def _play(
                 kept = running.nonzero().squeeze(1)
                 world.keep(kept)
                 rows, running, seen, before = rows[kept], running[kept], seen[kept], before[kept]
-                stretch, players = stretch[kept], parameters[rows // repeats]
-    if last := world.horizon % LOOK_EVERY:
-        total[rows] += stretch.clamp(max=most * last)
+                players = parameters[rows // repeats]
     return total.view(population, repeats)

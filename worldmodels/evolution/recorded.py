@@ -63,7 +63,6 @@ def returns_recorded(
     world: RecordableWorld,
     seeds: Sequence[int],
     jerk_cost: float,
-    pace: float | None,
     look_every: int,
 ) -> Tensor:
     """As `fitness.returns` for one batch: parameters (P, n), R seeds -> (P, R).
@@ -77,9 +76,9 @@ def returns_recorded(
     rows = torch.arange(len(total), device=total.device)  # (B,) which of all the episodes these are
     for tick in range(0, world.horizon, look_every):
         ticks = min(look_every, world.horizon - tick)
-        key = (config, jerk_cost, pace, ticks, len(rows), len(playing.players))
+        key = (config, jerk_cost, ticks, len(rows), len(playing.players))
         if key not in world.recordings:
-            advance = advancing(config, world, ticks, jerk_cost, pace)
+            advance = advancing(config, world, ticks, jerk_cost)
             world.recordings[key] = Recording(advance, playing)
         playing = world.recordings[key].play(playing)
         left = len(rows) - int(playing.ended.sum())
@@ -122,22 +121,20 @@ def advancing(
     world: RecordableWorld,
     ticks: int,
     jerk_cost: float = 0.0,
-    pace: float | None = None,
 ) -> Callable[[Playing], Playing]:
     """So many ticks of `world`, as a function for `Recording`."""
 
     def advance(playing: Playing) -> Playing:
         players, before, earned, ended, state = playing
-        world.state, stretch = state, torch.zeros_like(earned)
+        world.state = state
         for _ in range(ticks):
             actions = act(config, players, world.seen().unflatten(0, (len(players), -1))).flatten(0, 1)
             if jerk_cost > 0:
                 jerk = (actions - before).square().sum(dim=-1)
-                stretch = stretch - jerk_cost * jerk * ~ended
+                earned = earned - jerk_cost * jerk * ~ended
             step = world.step(actions)
-            stretch, ended, before = stretch + step.reward, step.terminated | step.truncated, actions
-        counted = stretch if pace is None else stretch.clamp(max=pace * ticks)
-        return Playing(players, before, earned + counted, ended, world.state)
+            earned, ended, before = earned + step.reward, step.terminated | step.truncated, actions
+        return Playing(players, before, earned, ended, world.state)
 
     return advance
 

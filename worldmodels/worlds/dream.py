@@ -29,6 +29,8 @@ class DreamConfig:
     starts: int = 2048  # openings, and as many later moments, kept in the bank
     action_noise: float = 0.0  # sigma of a smooth noise on the actions, in the game's units
     noise_correlation: float = 0.8  # of that noise from tick to tick
+    lap: float | None = None  # points of road after which a dream ends, as the game does; None: never
+    missed: float = 0.0  # points of road that a tick without reward leaves behind, where there is a lap
 
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and math.isfinite(self.temperature)):
@@ -43,6 +45,10 @@ class DreamConfig:
             raise ValueError(f"dream.action_noise must not be negative, got {self.action_noise}")
         if not 0 <= self.noise_correlation < 1:
             raise ValueError(f"dream.noise_correlation must lie in [0, 1), got {self.noise_correlation}")
+        if self.lap is not None and not (self.lap > 0 and math.isfinite(self.lap)):
+            raise ValueError(f"dream.lap must lie above 0, got {self.lap}")
+        if not (self.missed >= 0 and math.isfinite(self.missed)):
+            raise ValueError(f"dream.missed must not be negative, got {self.missed}")
 
 
 @torch.no_grad()
@@ -81,6 +87,7 @@ class Dreams(NamedTuple):
     ticks: Tensor  # (B,) int64, dreamt so far
     ended: Tensor  # (B,) bool
     disturbance: Tensor  # (B, A), the noise on the last actions
+    passed: Tensor  # (B,) points of road left behind; only where there is a lap
 
 
 def dream_on(
@@ -111,9 +118,21 @@ def dream_on(
     z, (h, c), reward, end_logit = tick(model, weights, dreams.z, actions, memory, uniform, temperature)
     assert end_logit is not None, "DreamWorld has checked"
     # The end is a cut-off and not a draw, as in the paper: over when it is likelier than not.
-    ended = dreams.ended | (end_logit > 0)
-    after = Dreams(z, h, c, dreams.keys, dreams.ticks + 1, ended, disturbance)
+    ended, passed = dreams.ended | (end_logit > 0), dreams.passed
+    if config.lap is not None:
+        passed = passed + road(reward, config.missed)
+        ended = ended | (passed >= config.lap)
+    after = Dreams(z, h, c, dreams.keys, dreams.ticks + 1, ended, disturbance, passed)
     return after, torch.where(dreams.ended, 0.0, reward)
+
+
+def road(reward: Tensor, missed: float) -> Tensor:
+    """Points of road (B,) that a tick with this reward (B,) leaves behind.
+
+    What is earned, and `missed` where nothing is: a car beside the road goes past as much of it as one on the road. M
+    foretells the mean of a reward; below one point it is taken for a chance that nothing comes.
+    """
+    return reward.clamp(min=0) + missed * (1 - reward).clamp(0, 1)
 
 
 def _bounded(actions: Tensor, bounds: tuple[Tensor, Tensor] | None) -> Tensor:
@@ -228,7 +247,8 @@ class DreamWorld:
         z, memory, keys = fall_asleep(self.starts, seeds, self.config.openings)
         ended = torch.zeros_like(keys, dtype=torch.bool)
         disturbance = z.new_zeros(len(z), self.model_config.action_size)
-        return Dreams(z, *memory, keys, torch.zeros_like(keys), ended, disturbance)
+        passed = z.new_zeros(len(z))
+        return Dreams(z, *memory, keys, torch.zeros_like(keys), ended, disturbance, passed)
 
     def seen(self) -> Tensor:
         """What C sees of them: features (B, F)."""
