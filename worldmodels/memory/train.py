@@ -35,6 +35,12 @@ class MemoryTraining(AdamConfig):
     reward_clip: float = 10.0  # to +-this, since the -100 for leaving the field would drown the rest
     end_weight: float = 1.0  # of the cross-entropy of the end
     end_positive_weight: float = 10.0  # ends are rare
+    posterior: float = 1.0  # share of V's standard deviation with which latents are drawn; the game shows C the mean
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.posterior <= 1:
+            raise ValueError(f"memory.posterior must lie in [0, 1], got {self.posterior}")
 
 
 class Batch(NamedTuple):
@@ -147,7 +153,7 @@ def memory_loss(
     squared error in units of the reward scale, "end" the cross-entropy in nats, "loss" the weighted sum that
     is minimised. `memory` is that before the first tick; None is empty.
     """
-    z = batch.mu + torch.exp(0.5 * batch.logvar) * noise  # (B, T + 1, Z)
+    z = batch.mu + training.posterior * torch.exp(0.5 * batch.logvar) * noise  # (B, T + 1, Z)
     hidden, memory = model.follow(z[:, :-1], batch.actions, memory)
     prediction = model.predict(hidden)
     total = batch.weight.sum()
