@@ -100,6 +100,17 @@ def test_the_latents_are_drawn_from_vs_posterior(random_latents: RandomLatents):
     assert abs(float(nll(episode, 0) - nll(episode, 1))) > 0.01
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_less_of_the_posterior_is_less_of_its_noise(random_latents: RandomLatents, share: float):
+    episode, model = random_latents(6, seed=5), random_model()
+    noise = noise_for([episode])
+    less, _ = memory_loss(model, pad([episode]), noise, training(posterior=share))
+    same, _ = memory_loss(model, pad([episode]), share * noise, training())
+    assert float(less["loss"]) == pytest.approx(float(same["loss"]), rel=1e-6)
+    with pytest.raises(ValueError, match=r"memory\.posterior must lie in \[0, 1\], got 1.5"):
+        training(posterior=1.5)
+
+
 def test_the_reward_error_is_its_closed_form(random_latents: RandomLatents):
     episode = random_latents(6)
     episode.rewards[2] = -100.0
