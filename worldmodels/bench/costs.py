@@ -108,7 +108,7 @@ def dream_tick(config: MDNRNNConfig, controller: ControllerConfig, dreams: int, 
     heads = 2 * units * config.output_size
     inputs = controller.hidden or controller.feature_size  # of C's last layer
     acting = 2 * (controller.feature_size * controller.hidden + inputs * controller.action_size)
-    # z, h and c, the disturbance, the tick and whether it has ended, read and written; the key; the reward.
+    # z, h and c, the disturbance, the tick and whether it has ended, read and written; the key; the reward. No lap.
     state = FLOAT * (size + 2 * units + config.action_size) + LONG + 1
     moved = dreams * (2 * state + LONG + FLOAT)
     weights = memory_weights(config) + population * controller.parameter_count
