@@ -16,6 +16,7 @@ import gymnasium
 import numpy as np
 
 import worldmodels
+from worldmodels.pipeline.work import mean_and_error
 
 LENGTHS = (1, 3, 6, 10, 20, 10_000)  # tiles of a stretch, bounds of what is printed
 
@@ -31,6 +32,8 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     agent = worldmodels.load_agent(options.run, "cpu")
+    if agent.spec.name != "car-racing":
+        parser.error(f"{options.run} plays {agent.spec.name}; give a run of car-racing")
     scores, lost, time = [], np.zeros(len(LENGTHS) - 1), []
     for seed in range(options.seed, options.seed + options.episodes):
         score, steps, touched = lap(agent, seed)
@@ -45,10 +48,10 @@ def main() -> None:
             f"{missed:3d} of {len(touched)} tiles missed",
             flush=True,
         )
-    found, count = np.array(scores), len(scores)
-    error = found.std(ddof=1) / np.sqrt(count) if count > 1 else float("nan")
+    score, count = mean_and_error(np.array(scores)), len(scores)
     print(
-        f"\n{found.mean():.0f} ± {error:.0f} (standard error), {count} episodes. Points lost in an episode:"
+        f"\n{score['mean']:.0f} ± {score['standard_error']:.0f} (standard error), {count} episodes. "
+        "Points lost in an episode:"
     )
     for (first, after), points in zip(pairwise(LENGTHS), lost, strict=True):
         stretch = f"{first} to {after - 1}" if after < LENGTHS[-1] else f"{first} and more"

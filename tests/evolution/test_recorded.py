@@ -19,7 +19,7 @@ CONTROLLER = ControllerConfig(feature_size=SIZE + HIDDEN, action_kinds=("symmetr
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
-def dreams(horizon: int, device: str = "cpu") -> DreamWorld:
+def dreams(horizon: int, device: str = "cpu", lap: float | None = None) -> DreamWorld:
     """Dreams of an untrained M, of which many end on the way, each at its own tick."""
     torch.manual_seed(0)
     model = MDNRNN(MDNRNNConfig(SIZE, 2, HIDDEN, 2, predicts_reward=True, predicts_end=True))
@@ -28,7 +28,7 @@ def dreams(horizon: int, device: str = "cpu") -> DreamWorld:
     model.head.weight[-1] *= 6
     z, memory = torch.randn(2, 40, SIZE, device=device), torch.randn(2, 40, HIDDEN, device=device)
     starts = Starts(z[0], z[1] - 2, memory[0].tanh(), memory[1], openings=20)
-    config = DreamConfig(horizon=horizon, action_noise=2.0, noise_correlation=0.9)
+    config = DreamConfig(horizon=horizon, action_noise=2.0, noise_correlation=0.9, lap=lap, missed=0.1)
     return DreamWorld(model.to(device), starts, config)
 
 
@@ -41,11 +41,11 @@ def population(size: int) -> Tensor:
     return torch.randn(size, CONTROLLER.parameter_count, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("jerk_cost", [0.0, 0.5])
+@pytest.mark.parametrize(("jerk_cost", "lap"), [(0.0, None), (0.5, None), (0.0, 6.0)])
 @pytest.mark.parametrize("horizon", [5, LOOK_EVERY, 96])
-def test_returns_are_those_of_tick_by_tick(horizon: int, jerk_cost: float):
-    parameters, seeds, world = population(20), range(30), recording(dreams(horizon))
-    expected = returns(CONTROLLER, parameters, dreams(horizon), seeds, jerk_cost)
+def test_returns_are_those_of_tick_by_tick(horizon: int, jerk_cost: float, lap: float | None):
+    parameters, seeds, world = population(20), range(30), recording(dreams(horizon, lap=lap))
+    expected = returns(CONTROLLER, parameters, dreams(horizon, lap=lap), seeds, jerk_cost)
     found = returns(CONTROLLER, parameters, world, seeds, jerk_cost)
     assert_close(found, expected, rtol=1e-3, atol=1e-3)
     sizes = {key[3] for key in world.recordings}

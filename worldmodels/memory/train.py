@@ -35,9 +35,7 @@ class MemoryTraining(AdamConfig):
     reward_clip: float = 10.0  # to +-this, since the -100 for leaving the field would drown the rest
     end_weight: float = 1.0  # of the cross-entropy of the end
     end_positive_weight: float = 10.0  # ends are rare
-    posterior: float = (
-        1.0  # share of V's standard deviation with which latents are drawn; the game shows C the mean
-    )
+    posterior: float = 1.0  # share of V's standard deviation with which latents are drawn; 0: the mean
 
     def __post_init__(self) -> None:
         super().__post_init__()
