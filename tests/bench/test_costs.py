@@ -14,7 +14,8 @@ from worldmodels.bench.costs import Cost
 from worldmodels.bench.plain import PlainMemory, PlainVision
 from worldmodels.controller.linear import ControllerConfig, act
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
-from worldmodels.memory.train import MemoryTraining, pad
+from worldmodels.memory.sequences import pad
+from worldmodels.memory.train import MemoryTraining
 from worldmodels.vision.vae import VAE, VAEConfig
 from worldmodels.worlds.dream import DreamConfig, DreamWorld
 from worldmodels.worlds.starts import Starts

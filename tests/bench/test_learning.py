@@ -16,6 +16,7 @@ from worldmodels.bench.clock import Enough, TrainingClock, training_ground
 from worldmodels.bench.conditions import Conditions, lasting, patient, rated
 from worldmodels.bench.measurement import Budget, Timing
 from worldmodels.memory.train import MemoryTraining
+from worldmodels.runs.optimise import LOG_EVERY
 from worldmodels.vision.train import VisionTraining
 
 
@@ -78,6 +79,21 @@ def test_the_clock_counts_whole_steps_after_the_warm_up(monkeypatch: pytest.Monk
     # Steps of 1, 2, 1 and 3 seconds; that of 10 was the warm-up.
     assert (timer.timing().calls, timer.timing().median) == (4, 1.5)
     assert replace(heard, steps=7) == replace(training, steps=7)
+
+
+def test_on_a_gpu_the_clock_waits_and_counts_many_steps_at_once(monkeypatch: pytest.MonkeyPatch):
+    moments, waited = iter([0.0, 1.0, 3.0, 7.0]), []
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: next(moments))
+    monkeypatch.setattr(clock.torch.cuda, "synchronize", waited.append)
+    timer = TrainingClock(Budget(seconds=5.0, least=2, warm_up=1), "cuda")
+    heard = timer.listen(VisionTraining(learning_rate=0.5, final_learning_rate=0.5))
+    for step in range(3 * LOG_EVERY):
+        heard.rate(step)
+    with pytest.raises(Enough):
+        heard.rate(3 * LOG_EVERY)
+    assert len(waited) == 4
+    assert timer.timing().calls == 2
+    assert timer.timing().median == pytest.approx(3.0 / LOG_EVERY)
 
 
 def test_the_ground_of_a_training_goes_with_it_however_it_ends(temporary):

@@ -18,7 +18,8 @@ from worldmodels.controller.linear import act as act_at_once
 from worldmodels.evolution.fitness import returns
 from worldmodels.evolution.strategy import CMAES
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig, Recurrent, tick
-from worldmodels.memory.train import Batch, MemoryTraining, memory_loss, pad
+from worldmodels.memory.sequences import Batch, pad
+from worldmodels.memory.train import MemoryTraining, memory_loss
 from worldmodels.runs.seeds import numpy_stream
 from worldmodels.vision.vae import VAE, VAEConfig, frames, pixels
 from worldmodels.worlds import noise

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig, Recurrent
-from worldmodels.memory.train import MemoryTraining, StreamBatches, memory_loss, pad, train_memory
+from worldmodels.memory.sequences import StreamBatches, pad
+from worldmodels.memory.train import MemoryTraining, memory_loss, train_memory
 from worldmodels.rollouts.latents import LatentEpisode
 from worldmodels.runs.folder import RunFolder
 
@@ -31,7 +32,7 @@ def numbered(length: int, which: int) -> LatentEpisode:
 
 @given(st.lists(st.integers(1, 23), min_size=1, max_size=5), st.integers(0, 2**32))
 def test_every_row_follows_its_episodes_from_beginning_to_end(lengths: list[int], seed: int):
-    batches = StreamBatches([numbered(n, i) for i, n in enumerate(lengths)], TRAINING, seed)
+    batches = StreamBatches([numbered(n, i) for i, n in enumerate(lengths)], 3, 5, seed)
     expected: list[tuple[int, int] | None] = [None] * 3  # which episode, which tick comes next
     for step in range(20):
         batch, goes_on = batches.batch(step), batches.goes_on(step)
@@ -52,17 +53,17 @@ def test_every_row_follows_its_episodes_from_beginning_to_end(lengths: list[int]
 
 def test_a_batch_depends_on_its_step_alone():
     episodes = [numbered(n, i) for i, n in enumerate((3, 12, 7))]
-    through = StreamBatches(episodes, TRAINING, seed=1)
+    through = StreamBatches(episodes, 3, 5, seed=1)
     in_order = [(through.batch(step), through.goes_on(step)) for step in range(9)]
     for step in (8, 2, 5):
-        batches = StreamBatches(episodes, TRAINING, seed=1)
+        batches = StreamBatches(episodes, 3, 5, seed=1)
         anew, goes_on = batches.batch(step), batches.goes_on(step)
         assert torch.equal(goes_on, in_order[step][1])
         assert all(torch.equal(a, b) for a, b in zip(anew, in_order[step][0], strict=True))
 
 
 def test_episodes_are_drawn_evenly():
-    batches = StreamBatches([numbered(5, i) for i in range(4)], replace(TRAINING, batch_size=50), seed=0)
+    batches = StreamBatches([numbered(5, i) for i in range(4)], 50, 5, seed=0)
     drawn = torch.cat([batches.batch(step).mu[:, 0, 1] for step in range(40)])
     shares = torch.bincount(drawn.long(), minlength=4) / len(drawn)
     assert_close(shares, torch.full((4,), 0.25), atol=0.04, rtol=0)
@@ -70,7 +71,7 @@ def test_episodes_are_drawn_evenly():
 
 def test_nothing_to_learn_from_is_refused():
     with pytest.raises(ValueError, match="no episodes to learn from"):
-        StreamBatches([], TRAINING, seed=0)
+        StreamBatches([], 3, 5, seed=0)
 
 
 def test_windows_with_the_memory_carried_on_are_the_whole_episode():

@@ -17,14 +17,8 @@ from torch.testing import assert_close
 
 from worldmodels.errors import UserError
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
-from worldmodels.memory.train import (
-    MemoryTraining,
-    SequenceBatches,
-    load_memory,
-    memory_loss,
-    pad,
-    train_memory,
-)
+from worldmodels.memory.sequences import SequenceBatches, pad
+from worldmodels.memory.train import MemoryTraining, load_memory, memory_loss, train_memory
 from worldmodels.rollouts.latents import LatentEpisode
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.metrics import read_metrics
@@ -174,11 +168,11 @@ def test_mixed_precision_gives_nearly_the_same_loss(random_latents: RandomLatent
 
 def test_a_batch_depends_on_its_step_alone(random_latents: RandomLatents):
     episodes = [random_latents(3 + seed, seed) for seed in range(5)]
-    through, anew = (SequenceBatches(episodes, training(), seed=1) for _ in range(2))
+    through, anew = (SequenceBatches(episodes, 3, 999, seed=1) for _ in range(2))
     batches = [through.batch(step) for step in range(9)]
     for step in (8, 3, 0):
         assert all(torch.equal(a, b) for a, b in zip(anew.batch(step), batches[step], strict=True))
-    other = SequenceBatches(episodes, training(), seed=2)
+    other = SequenceBatches(episodes, 3, 999, seed=2)
     assert any(not torch.equal(other.batch(0).mu[:, 0], b.mu[:, 0]) for b in batches)
 
 
@@ -195,7 +189,7 @@ def moment_of(mu: Tensor, episodes: Sequence[LatentEpisode]) -> tuple[int, int]:
 
 def test_an_episode_is_drawn_in_proportion_to_its_length(random_latents: RandomLatents):
     episodes = [random_latents(length, seed=length) for length in (2, 6, 12)]
-    drawn = SequenceBatches(episodes, training(batch_size=3000), seed=0).batch(0)
+    drawn = SequenceBatches(episodes, 3000, 999, seed=0).batch(0)
     counts = Counter(moment_of(mu, episodes) for mu in drawn.mu[:, 0])
     assert counts.keys() == {(0, 0), (1, 0), (2, 0)}, "taken whole, from its first frame on"
     for (episode, _), count in counts.items():
@@ -204,7 +198,7 @@ def test_an_episode_is_drawn_in_proportion_to_its_length(random_latents: RandomL
 
 def test_a_long_episode_is_cut_anywhere_and_its_opening_is_seen_often(random_latents: RandomLatents):
     episodes, longest = [random_latents(20)], 6
-    drawn = SequenceBatches(episodes, training(batch_size=3000, longest=longest), seed=0).batch(0)
+    drawn = SequenceBatches(episodes, 3000, longest, seed=0).batch(0)
     assert drawn.mu.shape == (3000, longest + 1, 4)
     assert bool((drawn.weight == 1).all())
     firsts = [moment_of(mu, episodes)[1] for mu in drawn.mu[:, 0]]
@@ -221,7 +215,7 @@ def test_a_long_episode_is_cut_anywhere_and_its_opening_is_seen_often(random_lat
 
 def test_nothing_to_learn_from_is_refused():
     with pytest.raises(ValueError, match="no episodes to learn from"):
-        SequenceBatches([], training(), seed=0)
+        SequenceBatches([], 3, 999, seed=0)
 
 
 @pytest.fixture

@@ -11,8 +11,11 @@ from torch import Tensor
 
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.checkpoint import load_checkpoint
+from worldmodels.runs.feeding import fed
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.metrics import read_metrics
+from worldmodels.vision import frames
+from worldmodels.vision import train as vision_train
 from worldmodels.vision.frames import FrameBatches
 from worldmodels.vision.train import VisionTraining, average_frame, load_vision, train_vision
 from worldmodels.vision.vae import VAE, VAEConfig, VAELoss
@@ -38,6 +41,7 @@ def train(
     seed: int = 0,
     made_from: Mapping[str, str] | None = None,
     start: VAE | None = None,
+    device: str = "cpu",
 ) -> str:
     training = VisionTraining(
         steps=steps,
@@ -55,7 +59,7 @@ def train(
         [store],
         round=round,
         seed=seed,
-        device=torch.device("cpu"),
+        device=torch.device(device),
         made_from=made_from or {},
         start=start,
     )
@@ -132,3 +136,42 @@ def test_salience_is_a_training_of_its_own(run: RunFolder, make_store: MakeStore
     salient = train(run, store, steps=2, salience=50.0)
     assert train(RunFolder(tmp_path / "again"), store, steps=2, salience=50.0) == salient
     assert train(RunFolder(tmp_path / "plain"), store, steps=2) != salient
+
+
+def test_batches_made_ahead_teach_the_same(
+    run: RunFolder, make_store: MakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store = make_store("some", [6, 6])
+    expected = train(run, store, steps=3, mirror=True)
+    monkeypatch.setattr(vision_train, "fed", lambda *args, ahead: fed(*args, ahead=True))
+    assert train(RunFolder(tmp_path / "ahead"), store, steps=3, mirror=True) == expected
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_recorded_steps_teach_what_plain_ones_teach(
+    run: RunFolder, make_store: MakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    """Frames are on the GPU or made ahead; steps are replayed or not."""
+    from worldmodels.runs import step
+
+    store = make_store("some", [6, 6])
+    batches = [FrameBatches([store], 8, seed=0, resident=9, device=device) for device in ("cpu", "cuda")]
+    for which in range(8):
+        here, there = (made.batch(which) for made in batches)
+        assert there.is_cuda
+        assert torch.equal(there.cpu(), here)
+    folders = [run, RunFolder(tmp_path / "ahead"), RunFolder(tmp_path / "plain")]
+    train(folders[0], store, steps=8, salience=5.0, device="cuda")
+    assert "without CUDA graphs" not in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setattr(frames, "fits_on_gpu", lambda size, device: False)
+        train(folders[1], store, steps=8, salience=5.0, device="cuda")
+    monkeypatch.setattr(step, "recorded", lambda function, work, kept: function)
+    train(folders[2], store, steps=8, salience=5.0, device="cuda")
+    *found, expected = (load_vision(folder, 0)[0].state_dict() for folder in folders)
+    for weights in found:
+        for (
+            name,
+            value,
+        ) in expected.items():  # eight steps of at most 0.001 each, of which signs near 0 may differ
+            assert float((weights[name] - value).abs().mean()) < 1e-3, name

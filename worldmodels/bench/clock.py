@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import torch
 
 from worldmodels.bench.measurement import Budget, Timing
 from worldmodels.runs.folder import RunFolder
-from worldmodels.runs.optimise import AdamConfig
+from worldmodels.runs.optimise import LOG_EVERY, AdamConfig
 
 NO_HURRY = 1e9  # seconds between two checkpoints: none is written while the clock runs
 
@@ -27,17 +28,24 @@ class Enough(Exception):
 
 
 class TrainingClock:
-    """Notes when the steps of a training begin, and ends it when the budget is spent."""
+    """Notes when the steps of a training begin, and ends it when the budget is spent.
 
-    def __init__(self, budget: Budget) -> None:
-        self.budget, self.began = budget, list[float]()
+    On a GPU nobody waits for a step: there the clock waits for all that was begun, at every LOG_EVERY-th step, where
+    the training itself reads its numbers. What it counts then are so many steps at once.
+    """
+
+    def __init__(self, budget: Budget, device: torch.device | str = "cpu") -> None:
+        self.budget, self.began, self.device = budget, list[float](), torch.device(device)
+        self._together = LOG_EVERY if self.device.type == "cuda" else 1  # steps
 
     def listen(self, training: T) -> T:
         """The same settings for so many steps as it takes; whoever asks them for a step's rate begins that step."""
         heard, rate, begun = replace(training, steps=10**6), training.rate, self.began
 
         def noted(step: int) -> float:
-            if step == len(begun):
+            if step == len(begun) * self._together:
+                if self.device.type == "cuda":
+                    torch.cuda.synchronize(self.device)
                 begun.append(time.perf_counter())
                 counted = len(begun) - 1 - self.budget.warm_up  # whole steps since the clock runs
                 if (
@@ -52,7 +60,8 @@ class TrainingClock:
 
     def timing(self) -> Timing:
         """Seconds of a step."""
-        return Timing.of(np.diff(self.began[self.budget.warm_up :]).tolist())
+        seconds = np.diff(self.began[self.budget.warm_up :]) / self._together
+        return Timing.of(seconds.tolist())
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from worldmodels.bench.conditions import Conditions, floor_of, patient, rated
 from worldmodels.bench.measurement import Measurement
 from worldmodels.bench.plain import PlainMemory, PlainVision, pixels_to_stored, stored_to_pixels
 from worldmodels.memory.mdn_rnn import MDNRNN
-from worldmodels.memory.train import MemoryTraining, SequenceBatches, train_memory
+from worldmodels.memory.sequences import SequenceBatches
+from worldmodels.memory.train import MemoryTraining, train_memory
 from worldmodels.rollouts.episode import Episode
 from worldmodels.rollouts.latents import LatentEpisode
 from worldmodels.rollouts.store import EpisodeStore
@@ -64,7 +65,7 @@ def synthetic_frames(count: int, seed: int = 0) -> np.ndarray:
 def vision_training(conditions: Conditions) -> Measurement:
     """Steps of `train_vision`, with everything that belongs to a step: drawing the batch, Adam, the log."""
     config, training, device = conditions.experiment.vae, conditions.experiment.vision, conditions.device
-    clock, size = TrainingClock(conditions.budget), training.batch_size
+    clock, size = TrainingClock(conditions.budget, device), training.batch_size
     shown = synthetic_frames(EPISODES * (LENGTH + 1))
     with training_ground() as run:
         store = EpisodeStore(run.rollouts(0))
@@ -140,7 +141,7 @@ def memory_training(conditions: Conditions) -> Measurement:
     experiment, device = conditions.experiment, conditions.device
     config, ticks = experiment.mdn_rnn, ticks_within(conditions)
     training = replace(experiment.memory, sequence_length=ticks)
-    clock, tokens = TrainingClock(conditions.budget), training.batch_size * ticks
+    clock, tokens = TrainingClock(conditions.budget, device), training.batch_size * ticks
     episodes = synthetic_latents(config.latent_size, config.action_size, ticks)
     with training_ground() as run:
         train_memory(
@@ -183,7 +184,7 @@ def plain_memory_step(
     model: PlainMemory, training: MemoryTraining, episodes: list[LatentEpisode], device: torch.device
 ) -> Callable[[], None]:
     """One step of training M as one would write it first."""
-    batches = SequenceBatches(episodes, training, 0)
+    batches = SequenceBatches(episodes, training.batch_size, training.sequence_length, 0)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     adam = torch.optim.Adam(trained, lr=training.learning_rate, foreach=False, fused=False)
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
-from worldmodels.memory.train import Batch, MemoryTraining
+from worldmodels.memory.sequences import Batch
+from worldmodels.memory.train import MemoryTraining
 from worldmodels.vision.vae import VAE, VAEConfig
 
 

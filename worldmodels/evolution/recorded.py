@@ -6,7 +6,6 @@ long as they run; a graph starts them all at once. What is replayed is the very 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -14,11 +13,11 @@ import torch
 from torch import Tensor
 
 from worldmodels.controller.linear import ControllerConfig, act
+from worldmodels.runs.graphs import graph_of
 from worldmodels.worlds.state import RecordableWorld
 
 SHRINK = 0.75  # the batch's sizes are its first one times powers of this: few, as each is recorded for itself
 STEP = 64  # and multiples of this
-WARM_UP = 2  # runs before a recording, in which libraries choose and compile what they launch
 
 
 class Playing(NamedTuple):
@@ -48,7 +47,7 @@ class Recording:
         def once() -> None:
             _copy(advance(self._playing), self._playing)
 
-        self._replay = _graph_of(once) if players.is_cuda else once
+        self._replay = graph_of(once, "dreams run") if players.is_cuda else once
 
     def play(self, playing: Playing) -> Playing:
         """What becomes of `playing`. It is valid until the next call."""
@@ -143,22 +142,3 @@ def _copy(source: Playing, target: Playing) -> None:
     for value, place in zip((*source[:4], *source.state), (*target[:4], *target.state), strict=True):
         if value is not place:
             place.copy_(value)
-
-
-def _graph_of(once: Callable[[], None]) -> Callable[[], None]:
-    """`once` as a CUDA graph; itself where it cannot be recorded, and one line on standard error."""
-    side, here = torch.cuda.Stream(), torch.cuda.current_stream()
-    side.wait_stream(here)
-    with torch.cuda.stream(side):  # as PyTorch wants it before a capture
-        for _ in range(WARM_UP):
-            once()
-    here.wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    try:
-        with torch.cuda.graph(graph):
-            once()
-    except RuntimeError as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        print(f"worldmodels: dreams run without CUDA graphs, slower: {reason}", file=sys.stderr)
-        return once
-    return graph.replay

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig, Recurrent
+from worldmodels.memory.resident import ResidentLatents, size_of
+from worldmodels.memory.sequences import Batch, SequenceBatches, StreamBatches
 from worldmodels.rollouts.latents import LatentEpisode
 from worldmodels.runs.checkpoint import load_checkpoint
+from worldmodels.runs.feeding import fed, fits_on_gpu
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.optimise import AdamConfig, autocast, optimise
-from worldmodels.runs.seeds import numpy_stream, stream, torch_stream
+from worldmodels.runs.seeds import stream, torch_stream
 
 
 @dataclass(frozen=True)
@@ -41,106 +41,6 @@ class MemoryTraining(AdamConfig):
         super().__post_init__()
         if not 0 <= self.posterior <= 1:
             raise ValueError(f"memory.posterior must lie in [0, 1], got {self.posterior}")
-
-
-class Batch(NamedTuple):
-    """Sequences cut to one length; `weight` is 0 behind the end of the shorter ones."""
-
-    mu: Tensor  # (B, T + 1, Z)
-    logvar: Tensor  # (B, T + 1, Z)
-    actions: Tensor  # (B, T, A)
-    rewards: Tensor  # (B, T)
-    ended: Tensor  # (B, T), 1 where the action ended the game
-    weight: Tensor  # (B, T)
-
-
-class SequenceBatches:
-    """Batches of sequences from episodes drawn at random with replacement, in proportion to their length.
-
-    An episode no longer than `sequence_length` is taken whole. A longer one is cut at a random place, with an
-    empty memory where the cut begins; one cut in several begins where the episode does.
-    """
-
-    def __init__(self, episodes: Sequence[LatentEpisode], training: MemoryTraining, seed: int) -> None:
-        if not episodes:
-            raise ValueError("no episodes to learn from")
-        self.episodes, self.training, self.seed = episodes, training, seed
-        lengths = np.array([episode.length for episode in episodes], np.float64)
-        self._chances = lengths / lengths.sum()
-
-    def batch(self, step: int) -> Batch:
-        """The batch of a training step."""
-        rng, longest = numpy_stream(self.seed, "sequences", step), self.training.sequence_length
-        parts = []
-        for i in rng.choice(len(self.episodes), size=self.training.batch_size, p=self._chances):
-            spare = self.episodes[i].length - longest
-            # Cuts that would begin before the episode begin with it: its opening is seen often enough.
-            first = max(0, int(rng.integers(-longest // 2, spare + 1))) if spare > 0 else 0
-            parts.append(self.episodes[i].part(first, longest))
-        return pad(parts)
-
-    def goes_on(self, step: int) -> Tensor:
-        """(B,) 1 where a row goes on with the episode of the step before, which is nowhere."""
-        return torch.zeros(self.training.batch_size)
-
-
-class StreamBatches:
-    """Batches of which each row follows one episode after the other, cut into windows of `sequence_length` ticks.
-
-    Episodes are drawn at random with replacement. A window goes on where the row's window of the step before has
-    ended, so that M's memory can be carried on; the last one of an episode is padded.
-    """
-
-    def __init__(self, episodes: Sequence[LatentEpisode], training: MemoryTraining, seed: int) -> None:
-        if not episodes:
-            raise ValueError("no episodes to learn from")
-        self.episodes, self.training = episodes, training
-        rows = training.batch_size
-        self._streams = [numpy_stream(seed, "streams", row) for row in range(rows)]
-        self._begins: list[list[int]] = [[0] for _ in range(rows)]  # steps at which a row's episodes begin
-        self._drawn: list[list[int]] = [[] for _ in range(rows)]  # which they are
-
-    def batch(self, step: int) -> Batch:
-        """The batch of a training step."""
-        parts, length = [], self.training.sequence_length
-        for row in range(self.training.batch_size):
-            which, begin = self._episode(row, step)
-            parts.append(self.episodes[which].part((step - begin) * length, length))
-        return pad(parts)
-
-    def goes_on(self, step: int) -> Tensor:
-        """(B,) 1 where a row goes on with the episode of the step before, 0 where it begins one."""
-        begins = [self._episode(row, step)[1] for row in range(self.training.batch_size)]
-        return torch.tensor([float(step > begin) for begin in begins])
-
-    def _episode(self, row: int, step: int) -> tuple[int, int]:
-        """The episode that a row follows at a step, and the step at which it began it."""
-        begins, drawn = self._begins[row], self._drawn[row]
-        while begins[-1] <= step:
-            drawn.append(int(self._streams[row].integers(len(self.episodes))))
-            windows = -(-self.episodes[drawn[-1]].length // self.training.sequence_length)
-            begins.append(begins[-1] + windows)
-        at = bisect_right(begins, step) - 1
-        return drawn[at], begins[at]
-
-
-def pad(episodes: Sequence[LatentEpisode]) -> Batch:
-    """Episodes side by side, zeros behind the end of the shorter."""
-    lengths = [episode.length for episode in episodes]
-    rows, ticks = len(episodes), max(lengths)
-    latent, action = episodes[0].mu.shape[1], episodes[0].actions.shape[1]
-    mu = np.zeros((rows, ticks + 1, latent), np.float32)
-    logvar = np.zeros_like(mu)
-    actions = np.zeros((rows, ticks, action), np.float32)
-    rewards, ended, weight = (np.zeros((rows, ticks), np.float32) for _ in range(3))
-    for row, (episode, length) in enumerate(zip(episodes, lengths, strict=True)):
-        mu[row, : length + 1] = episode.mu
-        logvar[row, : length + 1] = episode.logvar
-        actions[row, :length] = episode.actions
-        rewards[row, :length] = episode.rewards
-        weight[row, :length] = 1
-        ended[row, length - 1] = episode.terminated
-    return Batch(*(torch.from_numpy(a) for a in (mu, logvar, actions, rewards, ended, weight)))
 
 
 def memory_loss(
@@ -207,34 +107,49 @@ def train_memory(
     if start is not None:
         model.load_state_dict(start.state_dict())
     model.to(device)
+    model.lstm.flatten_parameters()  # side by side, as cuDNN wants them, before anything holds on to their places
     draw = stream(seed, "memory", round, "batches")
-    batches = (StreamBatches if training.carry else SequenceBatches)(episodes, training, draw)
+    batches = (StreamBatches if training.carry else SequenceBatches)(
+        episodes, training.batch_size, training.sequence_length, draw
+    )
+    resident = ResidentLatents(episodes, device) if fits_on_gpu(size_of(episodes), device) else None
     carried = model.initial(training.batch_size)
 
-    def batch_loss(step: int) -> dict[str, Tensor]:
-        batch, goes_on = batches.batch(step), batches.goes_on(step).to(device).unsqueeze(1)  # (B, 1)
-        before = Recurrent(*(part * goes_on for part in carried))
-        noise = torch.randn(batch.mu.shape, generator=torch_stream(seed, "memory", round, "noise", step))
+    def sequences(step: int) -> list[Tensor]:
+        made = resident.cut_out(batches.cuts(step), batches.ticks) if resident else batches.batch(step)
+        return [*made, batches.goes_on(step)]
+
+    def losses(*data: Tensor) -> dict[str, Tensor]:
+        *parts, goes_on, noise = data
+        before = Recurrent(*(part * goes_on.unsqueeze(1) for part in carried))
         with autocast(device, training.precision):
-            batch = Batch(*(part.to(device) for part in batch))
-            loss, after = memory_loss(model, batch, noise.to(device), training, before)
+            loss, after = memory_loss(model, Batch(*parts), noise, training, before)
         for mine, new in zip(carried, after, strict=True):
             mine.copy_(torch.nan_to_num(new.detach()))  # a step that diverged must not be remembered
         return loss
 
-    return optimise(
-        model,
-        batch_loss,
-        training,
-        run=run,
-        path=run.memory(round, dreamer),
-        kind="memory",
-        model_config=asdict(config),
-        made_from=made_from,
-        log_name=f"memory-{round:02d}" + (f"-dreamer-{dreamer}" if dreamer else ""),
-        save_every=save_every,
-        carried=carried._asdict(),
-    )
+    ahead = device.type == "cuda" and resident is None
+    with fed(sequences, device, training.steps, ahead=ahead) as sequences_of:
+
+        def data(step: int) -> list[Tensor]:
+            generator = torch_stream(seed, "memory", round, "noise", step, device=device)
+            shape = (training.batch_size, batches.ticks + 1, config.latent_size)
+            return [*sequences_of(step), torch.randn(shape, generator=generator, device=device)]
+
+        return optimise(
+            model,
+            data,
+            losses,
+            training,
+            run=run,
+            path=run.memory(round, dreamer),
+            kind="memory",
+            model_config=asdict(config),
+            made_from=made_from,
+            log_name=f"memory-{round:02d}" + (f"-dreamer-{dreamer}" if dreamer else ""),
+            save_every=save_every,
+            carried=carried._asdict(),
+        )
 
 
 def load_memory(

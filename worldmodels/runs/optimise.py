@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.interrupt import deferred_interrupt
 from worldmodels.runs.metrics import MetricsLog
 from worldmodels.runs.progress import progress
+from worldmodels.runs.step import LearningStep
 
 LOG_EVERY = 20  # steps
 GIVE_UP_AFTER = 20  # undone steps in a row: by then it is the settings and not one bad batch
@@ -65,7 +66,8 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any
 
 def optimise(
     model: nn.Module,
-    batch_loss: Callable[[int], Mapping[str, Tensor]],
+    data: Callable[[int], Sequence[Tensor]],
+    losses: Callable[..., Mapping[str, Tensor]],
     config: AdamConfig,
     *,
     run: RunFolder,
@@ -79,27 +81,32 @@ def optimise(
 ) -> str:
     """Train `model` for config.steps steps and save it at `path`; returns its sha256.
 
-    Every step is a function of the weights and of its number (`batch_loss(step)` draws its batch from the
-    stream of that step), so a killed run that goes on from its last checkpoint ends in the same weights.
+    Every step is a function of the weights and of its number (`data(step)` draws its batch and its noise from the
+    streams of that step), so a killed run that goes on from its last checkpoint ends in the same weights.
     A step whose loss or gradient is not finite is not applied, and reported.
 
+    On a GPU a step is one CUDA graph, and nobody waits for it but where numbers are logged or a checkpoint is saved.
+
     Args:
-        batch_loss: step -> {"loss": what is minimised, other names: what is logged}, scalars.
+        data: step -> what it learns from, tensors on the model's device, of the same shapes at every step or of few.
+        losses: those tensors -> {"loss": what is minimised, other names: what is logged}, scalars. It looks at nothing
+            else that changes from step to step, and reads no value.
         log_name: of its log in the run's metrics.
         save_every: seconds between two checkpoints of an unfinished training.
-        carried: tensors that `batch_loss` changes in place from step to step, and that the next step depends on.
+        carried: tensors that `losses` changes in place from step to step, and that the next step depends on.
     Raises:
-        UserError: when GIVE_UP_AFTER steps in a row were not finite. The last checkpoint stays.
+        UserError: when GIVE_UP_AFTER steps in a row were not finite, at the next look at the numbers. The last
+            checkpoint stays.
     """
     resume = run.resume(path)
     carried = carried or {}
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    adam = torch.optim.Adam(parameters.values(), lr=config.learning_rate, fused=True)
+    learn = LearningStep(parameters, losses, clip=config.clip, kept=list(carried.values()))
     full_config = {"model": model_config, "training": asdict(config)}
-    first, undone = 0, 0
+    first = 0
     if resume.exists():
-        first, undone = _restore(resume, model, parameters, adam, carried, kind, full_config, made_from)
-    in_a_row = 0
+        first, undone = _restore(resume, model, parameters, learn.adam, carried, kind, full_config, made_from)
+        learn.go_on(undone)
     saved = time.monotonic()
     with (
         deferred_interrupt() as interrupt,
@@ -107,43 +114,28 @@ def optimise(
         progress(log_name, config.steps, "steps", start=first) as bar,
     ):
         for step in range(first, config.steps):
-            for group in adam.param_groups:
-                group["lr"] = config.rate(step)
-            values = batch_loss(step)
-            adam.zero_grad(set_to_none=True)
-            values["loss"].backward()
-            if _finite(values["loss"], parameters):
-                if config.clip is not None:
-                    nn.utils.clip_grad_value_(parameters.values(), config.clip)
-                adam.step()
-                in_a_row = 0
-            else:
-                undone += 1
-                in_a_row += 1
-                if in_a_row >= GIVE_UP_AFTER:
-                    raise UserError(
-                        f"the training of {kind} diverged: {in_a_row} steps in a row were not finite "
-                        f"(at step {step}); run it again with a learning rate below {config.learning_rate}"
-                    )
+            rate = config.rate(step)
+            values = learn(rate, data(step))
             if step % LOG_EVERY == 0 or step == config.steps - 1:
-                numbers = {key: float(value.detach()) for key, value in values.items()}
-                log.write(step, **numbers, learning_rate=config.rate(step), undone=undone)
+                undone = _undone(learn, kind, step, config)
+                numbers = {key: float(value) for key, value in values.items()}
+                log.write(step, **numbers, learning_rate=rate, undone=undone)
                 bar.advance(0, **numbers, **({"undone": undone} if undone else {}))
             bar.advance()
             if interrupt.requested or time.monotonic() - saved > save_every:
-                state = _training_state(model, parameters, adam, carried)
-                progressed = {"step": step + 1, "undone": undone}
+                progressed = {"step": step + 1, "undone": _undone(learn, kind, step, config)}
                 save_checkpoint(
                     resume,
                     kind=f"{kind}-training",
                     config=full_config,
-                    weights=state,
+                    weights=_training_state(model, parameters, learn.adam, carried),
                     progress=progressed,
                     made_from=made_from,
                 )
                 saved = time.monotonic()
                 if interrupt.requested:
                     raise KeyboardInterrupt
+    undone, _ = learn.looked_at()
     sha256 = save_checkpoint(
         path,
         kind=kind,
@@ -156,10 +148,15 @@ def optimise(
     return sha256
 
 
-def _finite(loss: Tensor, parameters: Mapping[str, nn.Parameter]) -> bool:
-    """Whether the loss and every gradient element are finite, with one wait for the device."""
-    norm = nn.utils.get_total_norm([p.grad for p in parameters.values() if p.grad is not None])
-    return bool(torch.isfinite(loss.detach() + norm))
+def _undone(learn: LearningStep, kind: str, step: int, config: AdamConfig) -> int:
+    """How many steps were left out until now; UserError where too many were in a row since the training went on."""
+    undone, longest = learn.looked_at()
+    if longest >= GIVE_UP_AFTER:
+        raise UserError(
+            f"the training of {kind} diverged: {longest} steps in a row were not finite "
+            f"(seen at step {step}); run it again with a learning rate below {config.learning_rate}"
+        )
+    return undone
 
 
 def _training_state(
@@ -195,13 +192,8 @@ def _restore(
         return 0, 0
     model.load_state_dict(_with_prefix(checkpoint.weights, "model."))
     for name, parameter in parameters.items():
-        saved = {key: checkpoint.weights[f"adam.{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-        # Fused Adam pairs a weight with its averages by their places in memory: where the weights are laid out as
-        # channels_last, the averages must be too. It wants its step count on the device.
-        adam.state[parameter] = {
-            key: value.to(parameter.device) if key == "step" else torch.empty_like(parameter).copy_(value)
-            for key, value in saved.items()
-        }
+        for key, value in adam.state[parameter].items():
+            value.copy_(checkpoint.weights[f"adam.{key}.{name}"])
     for name, tensor in carried.items():
         tensor.copy_(checkpoint.weights[f"carried.{name}"])
     return checkpoint.progress["step"], checkpoint.progress["undone"]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.checkpoint import load_checkpoint
+from worldmodels.runs.feeding import fed
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.optimise import AdamConfig, autocast, optimise
 from worldmodels.runs.seeds import stream, torch_stream
@@ -55,34 +56,41 @@ def train_vision(
     if start is not None:
         model.load_state_dict(start.state_dict())
     model.to(device)
-    batches = FrameBatches(stores, training.batch_size, stream(seed, "vision", round, "batches"))
+    draw = stream(seed, "vision", round, "batches")
+    batches = FrameBatches(stores, training.batch_size, draw, device=device)
     average = average_frame(batches).to(device) if training.salience > 0 else None
 
-    def batch_loss(step: int) -> dict[str, Tensor]:
-        generator = torch_stream(seed, "vision", round, "noise", step)
-        noise = torch.randn(training.batch_size, config.latent_size, generator=generator)
-        frames = batches.batch(step)  # (B, 64, 64, 3)
+    def losses(frames: Tensor, noise: Tensor) -> dict[str, Tensor]:
         if training.mirror:
             half = len(frames) // 2
             frames = torch.cat([frames[:half].flip(2), frames[half:]])
         with autocast(device, training.precision):
-            seen = pixels(frames.to(device))
+            seen = pixels(frames)
             weight = None if average is None else salience_weight(seen, average, training.salience)
-            loss = model.loss(seen, noise.to(device), weight)
+            loss = model.loss(seen, noise, weight)
         return {"loss": loss.total, "reconstruction": loss.reconstruction.detach(), "kl": loss.kl.detach()}
 
-    return optimise(
-        model,
-        batch_loss,
-        training,
-        run=run,
-        path=run.vision(round),
-        kind="vision",
-        model_config=asdict(config),
-        made_from=made_from,
-        log_name=f"vision-{round:02d}",
-        save_every=save_every,
-    )
+    ahead = batches.device.type != device.type
+    with fed(lambda step: [batches.batch(step)], device, training.steps, ahead=ahead) as frames_of:
+
+        def data(step: int) -> list[Tensor]:
+            generator = torch_stream(seed, "vision", round, "noise", step, device=device)
+            shape = (training.batch_size, config.latent_size)
+            return [*frames_of(step), torch.randn(shape, generator=generator, device=device)]
+
+        return optimise(
+            model,
+            data,
+            losses,
+            training,
+            run=run,
+            path=run.vision(round),
+            kind="vision",
+            model_config=asdict(config),
+            made_from=made_from,
+            log_name=f"vision-{round:02d}",
+            save_every=save_every,
+        )
 
 
 def average_frame(batches: FrameBatches, count: int = 2048) -> Tensor:

@@ -75,8 +75,8 @@ class VAE(nn.Module):
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior of each frame: pixels (B, 3, 64, 64) -> mu (B, Z), logvar (B, Z) = log sigma^2."""
         hidden = pixels
-        for layer in self.encoder[:6:2]:
-            hidden = _convolve_relu(hidden, cast("nn.Conv2d", layer))
+        for place in (0, 2, 4):
+            hidden = _convolve_relu(hidden, cast("nn.Conv2d", self.encoder[place]))
         hidden = _convolve_four_places(hidden, cast("nn.Conv2d", self.encoder[6]))  # (B, 256, 2, 2)
         hidden = self.encoder[7](hidden).flatten(1)  # (B, 1024)
         return self.mu(hidden), self.logvar(hidden)
@@ -116,8 +116,8 @@ def _convolve_relu(x: Tensor, layer: nn.Conv2d) -> Tensor:
     the encoder. Whoever learns, exports or computes in mixed precision gets the two as they are.
     """
     fused = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
-    only_looks = not torch.is_grad_enabled() and not torch.compiler.is_compiling()
-    if fused is None or not only_looks or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+    learns = torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
+    if fused is None or learns or x.device.type != "cpu" or x.dtype != torch.float32:
         return F.relu_(layer(x))
     return fused(x, layer.weight, layer.bias, [0, 0], [2, 2], [1, 1], 1, "relu", [], "")
 
@@ -127,7 +127,8 @@ def _convolve_four_places(x: Tensor, layer: nn.Conv2d) -> Tensor:
 
     (B, C, 6, 6) -> (B, O, 2, 2)
     """
-    places = x.permute(0, 2, 3, 1).unfold(1, 4, 2).unfold(2, 4, 2)  # (B, 2, 2, C, 4, 4), nothing is copied yet
+    # Nothing is copied until it is flattened.
+    places = x.permute(0, 2, 3, 1).unfold(1, 4, 2).unfold(2, 4, 2)  # (B, 2, 2, C, 4, 4)
     patches = places.permute(0, 1, 2, 4, 5, 3).flatten(3).flatten(0, 2)  # (4 B, 16 C)
     weight = layer.weight.permute(0, 2, 3, 1).flatten(1)  # (O, 16 C), as it lies in memory
     return F.linear(patches, weight, layer.bias).unflatten(0, (-1, 2, 2)).permute(0, 3, 1, 2)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from worldmodels.memory.mdn_rnn import MDNRNN, advance
-from worldmodels.memory.train import pad
+from worldmodels.memory.sequences import pad
 from worldmodels.rollouts.latents import LatentEpisode
 
 
