@@ -9,7 +9,7 @@ import torch
 
 from worldmodels.bench import dreaming
 from worldmodels.bench.conditions import Conditions
-from worldmodels.bench.dreaming import dream_world, endless_memory, measure_dreaming, plain_dreams
+from worldmodels.bench.dreaming import SEARCHES, dream_world, endless_memory, measure_dreaming, plain_dreams
 from worldmodels.bench.measurement import Budget
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.evolution.fitness import returns
@@ -29,9 +29,10 @@ def uncompiled(monkeypatch: pytest.MonkeyPatch) -> list[DreamWorld]:
 def test_dreams_generation_and_search_are_measured(conditions: Conditions, uncompiled, one_thread):
     told: list[str] = []
     with one_thread():
-        found = measure_dreaming(conditions, {"dream", "generation", "cma"}, told.append, (1, 16, 128))
-    assert told == [row.name for row in found] == ["dream.1", "dream.16", "dream.128", "generation", "cma"]
-    assert [row.unit for row in found] == ["ticks"] * 3 + ["seconds"] * 2
+        found = measure_dreaming(conditions, {"dream", "generation", *SEARCHES}, told.append, (1, 16, 128))
+    names = ["dream.1", "dream.16", "dream.128", "generation", "cma", "search_device"]
+    assert told == [row.name for row in found] == names
+    assert [row.unit for row in found] == ["ticks"] * 3 + ["seconds"] * 3
     assert len(uncompiled) == 1, "compiled as in production, and once"
     for row in found:
         assert row.value is not None

@@ -173,6 +173,8 @@ def test_the_table_says_what_was_found(small: Experiment):
             Measurement("vision_train", "frames", 1234.0, 1200.0, 1260.0, 2468.0, "products", 617.0),
             Measurement("dream.1024", "ticks", 212_345.0, 2e5, 2.2e5, 4e5, "products", None, "odd"),
             Measurement("generation", "seconds", 7.25, 7.0, 7.5, 5.8, "products", 29.0),
+            Measurement("cma", "seconds", 0.058, 0.05, 0.06, 0.002, "products", 0.1),
+            Measurement("search_device", "seconds", 0.04, 0.03, 0.05, 0.002, "products", 0.1),
             Measurement("actual_raw.take_cover", "steps", None, note="no vizdoom"),
             Measurement("backends.take_cover.gymnasium.raw", "steps", None, note="no vizdoom"),
             Measurement("browser", "", None, note="not asked for"),
@@ -183,6 +185,10 @@ def test_the_table_says_what_was_found(small: Experiment):
     assert "training 1,234 frames/s 1,200 – 1,260 2,468 products 50 % 617 2.0" in lines
     assert "1,024 at once 1) 212 k ticks/s 200 k – 220 k 400 k products 53 %" in lines
     assert "a generation 7.25 s 7 s – 7.5 s 5.8 s products 80 % 29 s 4.0" in lines
+    c = lines.index("C")
+    assert [line.split(" ms")[0] for line in lines[c + 2 : c + 4]] == [
+        "CMA-ES, ask and tell 58", "ours, on the device 40"
+    ]  # fmt: skip
     assert "take-cover, alone 2) -" in lines
     assert [line for line in lines if line.endswith(("odd", "no vizdoom"))] == ["1) odd", "2) no vizdoom"]
     assert "browser" not in text, "what nobody asked for has no line"

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from worldmodels.controller.linear import ControllerConfig, act
 from worldmodels.evolution import evolve as evolving
-from worldmodels.evolution.evolve import EvolutionConfig, evolve, load_controller
+from worldmodels.evolution.evolve import EvolutionConfig, evolve, load_controller, search_on
+from worldmodels.evolution.fitness import returns
 from worldmodels.runs.checkpoint import load_checkpoint, save_checkpoint
 from worldmodels.runs.folder import RunFolder
 from worldmodels.worlds.state import Step
@@ -28,6 +29,7 @@ class ExclusiveOr:
     """Four ticks at the corners of a square: it pays for the sign of x * y, which no linear C has."""
 
     feature_size, horizon, at_once, game_steps = 2, 4, 1000, 0
+    device = torch.device("cpu")
 
     def reset(self, seeds: Any) -> Tensor:
         self._tick = 0
@@ -77,8 +79,14 @@ def test_a_c_from_before_there_were_hidden_layers_is_linear(tmp_path):
     assert load_controller(path)[0] == LINEAR
 
 
-def stopped_in(patch: pytest.MonkeyPatch, folder: Path, config: ControllerConfig, generation: int) -> None:
-    """Evolve for 6 generations, with Ctrl-C in that one of those that are played now."""
+def stopped_in(
+    patch: pytest.MonkeyPatch,
+    folder: Path,
+    config: ControllerConfig,
+    generation: int,
+    search: EvolutionConfig = replace(SEARCH, generations=6),  # noqa: B008 - frozen
+) -> None:
+    """Evolve, for 6 generations, with Ctrl-C in that one of those that are played now."""
     play, calls = evolving.returns, []
 
     def stopped(*arguments: Any) -> Any:
@@ -90,7 +98,7 @@ def stopped_in(patch: pytest.MonkeyPatch, folder: Path, config: ControllerConfig
     with patch.context() as patched:
         patched.setattr(evolving, "returns", stopped)
         with pytest.raises(KeyboardInterrupt):
-            evolved(folder, config, replace(SEARCH, generations=6))
+            evolved(folder, config, search)
 
 
 @pytest.mark.parametrize(("config", "kept"), [(LINEAR, 4), (HIDDEN, 0)])
@@ -99,7 +107,8 @@ def test_an_unfinished_evolution_from_before_goes_on_where_c_is_linear(tmp_path,
     resume = RunFolder(tmp_path).resume(RunFolder(tmp_path).controller(0))
     there = load_checkpoint(resume, kind="controller-evolution")
     del there.config["model"]["hidden"]
-    del there.config["evolution"]["worst"], there.config["evolution"]["patience"]
+    for later in ("worst", "patience", "search"):
+        del there.config["evolution"][later]
     there.config["evolution"]["generations"] = 6  # once a search depended on it
     save_checkpoint(resume, kind=there.kind, config=there.config, weights=there.weights)
     stopped_in(monkeypatch, tmp_path, config, 6 - kept)
@@ -125,6 +134,71 @@ def test_c_may_be_the_mean_of_the_last_means(tmp_path, monkeypatch):
     np.testing.assert_array_equal(parameters(tmp_path / "stopped"), parameters(tmp_path / "averaged"))
     with pytest.raises(ValueError, match=r"evolution\.averaged"):
         EvolutionConfig(averaged=0)
+
+
+def test_a_search_on_the_device_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    """To the same C as the uninterrupted one, bit for bit, and to another than the package's."""
+    search = replace(SEARCH, generations=6, search="device")
+    whole, cut, theirs = (tmp_path / name for name in ("whole", "cut", "theirs"))
+    stopped_in(monkeypatch, cut, LINEAR, 4, search)
+    resume = RunFolder(cut).resume(RunFolder(cut).controller(0))
+    kept = load_checkpoint(resume, kind="controller-evolution")
+    assert kept.config["evolution"]["search"] == "device cpu"
+    assert len(kept.weights["told"]) == 3
+    asked = []
+    monkeypatch.setattr(evolving, "returns", lambda *arguments: asked.append(1) or returns(*arguments))
+    ends = [
+        load_controller(evolved(folder, LINEAR, kind).controller(0))[1]
+        for folder, kind in ((cut, search), (whole, search), (theirs, replace(search, search="cma")))
+    ]
+    assert torch.equal(ends[0], ends[1])
+    assert not torch.equal(ends[0], ends[2])
+    assert len(asked) == 3 + 6 + 6
+
+
+def test_who_searches_follows_from_where_the_world_is():
+    names = {
+        (device, wanted): search_on(torch.device(device), wanted)
+        for device in ("cpu", "cuda:0")
+        for wanted in ("auto", "cma", "device")
+    }
+    assert names == {
+        ("cpu", "auto"): "cma", ("cpu", "cma"): "cma", ("cpu", "device"): "device cpu",
+        ("cuda:0", "auto"): "device cuda", ("cuda:0", "cma"): "cma", ("cuda:0", "device"): "device cuda",
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=r"evolution\.search must be auto, cma or device, got 'gpu'"):
+        EvolutionConfig(search="gpu")  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(("first", "then", "kept"), [("auto", "cma", 4), ("device", "device", 4), ("cma", "device", 0),
+                                                     ("device", "auto", 0)])  # fmt: skip
+def test_another_search_begins_anew(tmp_path, monkeypatch, first, then, kept):
+    played = []
+    monkeypatch.setattr(evolving, "returns", lambda *arguments: played.append(1) or returns(*arguments))
+    search = replace(SEARCH, generations=6)
+    stopped_in(monkeypatch, tmp_path, LINEAR, 5, replace(search, search=first))
+    played.clear()
+    evolved(tmp_path, LINEAR, replace(search, search=then))
+    assert len(played) == 6 - kept
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_c_is_evolved_on_a_gpu(tmp_path, monkeypatch):
+    class OnGpu(ExclusiveOr):
+        device = torch.device("cuda")
+
+        def reset(self, seeds: Any) -> Tensor:
+            return super().reset(seeds).cuda()
+
+        def step(self, actions: Tensor) -> Step:
+            assert actions.is_cuda
+            return Step(*(part.cuda() for part in super().step(actions.cpu())))
+
+    monkeypatch.setattr(f"{__name__}.ExclusiveOr", OnGpu)
+    stopped_in(monkeypatch, tmp_path / "cut", HIDDEN, 4, SEARCH)
+    ends = [evolved(tmp_path / name, HIDDEN) for name in ("cut", "whole")]
+    assert earned(ends[1]) > 3
+    assert torch.equal(*(load_controller(end.controller(0))[1] for end in ends))
 
 
 @pytest.mark.parametrize("generations", [2, 4, 9])

@@ -26,6 +26,7 @@ class SeededWorld:
     """
 
     feature_size, at_once, game_steps = 3, 1000, 0
+    device = torch.device("cpu")
 
     def __init__(self, horizon: int) -> None:
         self.horizon, self.ticks, self.episode_ticks = horizon, 0, 0

@@ -29,6 +29,7 @@ class Still:
     """A world of one tick that pays for actions near 0.5."""
 
     feature_size, horizon, at_once, game_steps = 2, 1, 1000, 0
+    device = torch.device("cpu")
 
     def reset(self, seeds: Any) -> Tensor:
         return torch.ones(len(seeds), 2)

@@ -14,6 +14,7 @@ from worldmodels.bench.measurement import Budget, Measurement
 from worldmodels.bench.plain import PlainMemory
 from worldmodels.bench.plain_dream import PlainDreams, act, dream_tick, play, seen_by_controller
 from worldmodels.bench.plain_search import PlainCMAES
+from worldmodels.evolution.cma_es import DeviceCMAES
 from worldmodels.evolution.fitness import LOOK_EVERY, returns
 from worldmodels.evolution.recorded import Recording, advancing, begun
 from worldmodels.evolution.strategy import CMAES
@@ -25,7 +26,10 @@ DREAMS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536)
 ALWAYS = 1024  # up to so many are measured however long a tick takes
 POPULATION, REPEATS, TICKS = 64, 16, 1000  # the paper's generation
 PLAIN_SHARE = 0.05  # of its ticks, which the plain one is measured on
-GENERATIONS = 6  # of the search in a timed call: the covariances are decomposed in some of them only
+GENERATIONS = (
+    12  # of the search in a timed call: covariances are decomposed in every third or fourth of them only
+)
+SEARCHES = ("cma", "search_device")
 NEVER = -1e3  # the logit of an end that no memory of M reaches
 
 
@@ -59,7 +63,7 @@ def measure_dreaming(
     on_done: Callable[[str], None],
     sizes: tuple[int, ...] = DREAMS,
 ) -> list[Measurement]:
-    """Those of dream, generation and cma that are wanted; "dream" gives dream.1, dream.4 and so on."""
+    """Those of dream, generation, cma and search_device that are wanted; "dream" gives dream.1, dream.4 and so on."""
     found: list[Measurement] = []
     if {"dream", "generation"} & set(wanted):
         model = endless_memory(conditions)
@@ -74,9 +78,10 @@ def measure_dreaming(
         if "generation" in wanted:
             found.append(generation(conditions, world, plain))
             on_done("generation")
-    if "cma" in wanted:
-        found.append(search(conditions))
-        on_done("cma")
+    for name in SEARCHES:
+        if name in wanted:
+            found.append(search(conditions, name))
+            on_done(name)
     return found
 
 
@@ -161,18 +166,19 @@ def generation(conditions: Conditions, world: DreamWorld, plain: PlainMemory) ->
     return lasting("generation", timing, plain=part.median / PLAIN_SHARE, floor=floor, note=note)
 
 
-def search(conditions: Conditions) -> Measurement:
-    """Seconds of CMA-ES for one generation, ask and tell, without what it plays."""
+def search(conditions: Conditions, name: str) -> Measurement:
+    """Seconds of CMA-ES for one generation, ask and tell, without what it plays: the package's or ours."""
     count, budget = conditions.experiment.controller.parameter_count, conditions.budget
     random = np.random.default_rng(0)
     start, sigma = np.zeros(count, np.float32), conditions.experiment.evolution.sigma
-    theirs = CMAES(start, sigma, POPULATION, 0)
+    begun = (start, sigma, POPULATION, 0)
+    strategy = CMAES(*begun) if name == "cma" else DeviceCMAES(*begun, device=conditions.device)
     plain = PlainCMAES(start, sigma, POPULATION, random)
 
     def generations() -> None:
         for _ in range(GENERATIONS):
-            theirs.ask()
-            theirs.tell(random.standard_normal(POPULATION))
+            strategy.ask()
+            strategy.tell(random.standard_normal(POPULATION))
 
     def plain_generation() -> None:
         plain.ask()
@@ -183,6 +189,6 @@ def search(conditions: Conditions) -> Measurement:
     cost = costs.search_generation(count, POPULATION)
     half = costs.Cost(2 * cost.operations, cost.bytes)  # double precision, at half the speed of single
     return lasting(
-        "cma", timing, share=GENERATIONS, plain=beside.median, floor=floor_of(conditions, half, "f32"),
+        name, timing, share=GENERATIONS, plain=beside.median, floor=floor_of(conditions, half, "f32"),
         note="the floor is that of its matrix products, without decomposing the covariances",
     )  # fmt: skip

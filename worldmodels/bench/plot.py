@@ -20,7 +20,7 @@ OURS, FLOOR, PLAIN, LINE = "#2563a8", "#9a3412", "#6b7280", "#e5e7eb"
 BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}  # of a text, so that no line runs through it
 NAMES = {
     "vision_train": "V learns", "vision_encode": "V encodes", "vision_decode": "V decodes",
-    "memory_train": "M learns", "generation": "a generation", "cma": "CMA-ES",
+    "memory_train": "M learns", "generation": "a generation", "cma": "CMA-ES", "search_device": "CMA-ES, ours",
     "actual_agent.car_racing": "agent, car-racing", "actual_agent.take_cover": "agent, take-cover",
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worldmodels.bench.conditions import Conditions
-from worldmodels.bench.dreaming import DREAMS, measure_dreaming
+from worldmodels.bench.dreaming import DREAMS, SEARCHES, measure_dreaming
 from worldmodels.bench.learning import measure_learning
 from worldmodels.bench.measurement import Budget, Measurement
 from worldmodels.bench.peaks import Peaks, measure_peaks
@@ -16,7 +16,7 @@ from worldmodels.experiments import Experiment, preset
 
 GAMES = ("car-racing", "take-cover")
 LEARNING = ("vision_train", "vision_encode", "vision_decode", "memory_train")
-SEARCHING = ("generation", "cma")
+SEARCHING = ("generation", *SEARCHES)
 ACTUAL = ("actual_raw", "actual_agent")
 STORE = ("store_write", "store_read")
 NAMES = (*LEARNING, "dream", *SEARCHING, *ACTUAL, *STORE, "browser")  # what --only takes, in their order
@@ -24,7 +24,7 @@ NAMES = (*LEARNING, "dream", *SEARCHING, *ACTUAL, *STORE, "browser")  # what --o
 # Seconds that a measurement takes besides twice its budget: what has to be loaded, compiled or begun; long calls.
 LASTS = {
     "peaks": 4, "vision_train": 8, "memory_train": 4, "dream.1": 20, "dream.16384": 4, "dream.65536": 12,
-    "generation": 20, "cma": 4, "backends": 5, "store_write": 5, "browser": 10,
+    "generation": 20, "cma": 6, "search_device": 6, "backends": 5, "store_write": 5, "browser": 10,
 }  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def _modelled(
     conditions: Conditions, wanted: Sequence[str], on_done: Callable[[str], None]
 ) -> list[Measurement]:
     sizes = tuple(dreams for dreams in DREAMS if f"dream.{dreams}" in wanted)
-    parts = [name for name in ("generation", "cma") if name in wanted] + ["dream"] * bool(sizes)
+    parts = [name for name in SEARCHING if name in wanted] + ["dream"] * bool(sizes)
     return [
         *measure_learning(conditions, wanted, on_done),
         *measure_dreaming(conditions, parts, on_done, sizes),

@@ -7,17 +7,18 @@ from dataclasses import asdict
 from typing import Any
 
 from worldmodels.bench.measurement import Measurement
-from worldmodels.bench.run import Report
+from worldmodels.bench.run import SEARCHING, Report
 
 HEAD = ("", "rate", "quartiles", "floor", "set by", "reached", "plain", "times plain")
 LEFT = (0, 4)  # columns of words
 PARTS = {
-    "vision": "V", "memory": "M", "dream": "dream", "generation": "C", "cma": "C", "actual": "actual game",
-    "backends": "its backends", "store": "disk", "browser": "page",
+    "vision": "V", "memory": "M", "dream": "dream", "generation": "C", "cma": "C", "search": "C",
+    "actual": "actual game", "backends": "its backends", "store": "disk", "browser": "page",
 }  # fmt: skip
 WORDS = {
     "vision_train": "training", "vision_encode": "encoding", "vision_decode": "decoding",
     "memory_train": "training", "generation": "a generation", "cma": "CMA-ES, ask and tell",
+    "search_device": "ours, on the device",
     "store_write": "writing", "store_read": "reading", "browser": "dreaming in the browser",
 }  # fmt: skip
 KINDS = {"raw": "alone", "agent": "with the agent", "held": "with the agent, actions held"}
@@ -28,7 +29,7 @@ def as_json(report: Report) -> dict[str, Any]:
 
     What has several values is nested: {"dream": {"1024": ...}}. null is what could not be measured; `notes` says why.
     """
-    lasting = {"generation", "cma"}
+    lasting = set(SEARCHING)
     content: dict[str, Any] = {
         "machine": report.machine,
         "game": report.experiment.game,

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
+from worldmodels.evolution.cma_es import DeviceCMAES
 from worldmodels.evolution.fitness import returns
 from worldmodels.evolution.meter import Meter, MeterLog
 from worldmodels.evolution.strategy import CMAES
@@ -39,6 +40,7 @@ class EvolutionConfig:
     repeats: int = 16  # R: episodes of each individual, the same for all of them
     sigma: float = 0.1  # first step size
     diagonal: bool = False  # separable CMA-ES: variances only, learns faster in few generations
+    search: Literal["auto", "cma", "device"] = "auto"  # the cma package, or ours on the device (auto: GPUs)
     patience: int | None = (
         None  # actual episodes end after so many ticks in a row without a positive reward; None: never
     )
@@ -60,6 +62,8 @@ class EvolutionConfig:
                 "evolution needs generations >= 1, population >= 4 and repeats >= 1, got "
                 f"{self.generations}, {self.population}, {self.repeats}"
             )
+        if self.search not in ("auto", "cma", "device"):
+            raise ValueError(f"evolution.search must be auto, cma or device, got {self.search!r}")
         if not 0 < self.worst <= 1:
             raise ValueError(f"evolution.worst must lie above 0 and not above 1, got {self.worst}")
         if self.patience is not None and self.patience < 1:
@@ -117,20 +121,23 @@ def evolve(
         meter: read every evolution.meter_every generations; not needed where that is 0.
     """
     first_mean = np.zeros(config.parameter_count, np.float32) if start is None else start
-    strategy = CMAES(
+    device = worlds[0].device
+    search = search_on(device, evolution.search)
+    begun = (
         first_mean,
         evolution.sigma,
         evolution.population,
         stream(seed, "cma", round),
         evolution.diagonal,
     )
-    searched = _searched(evolution)
+    strategy = CMAES(*begun) if search == "cma" else DeviceCMAES(*begun, device)
+    searched = _searched(evolution, search)
     settings = {"model": asdict(config), "evolution": searched}
     resume, told, steps_before = run.resume(path), np.zeros((0, evolution.population), np.float32), 0
     if resume.exists():
         checkpoint = load_checkpoint(resume, kind="controller-evolution")
         # What an older one does not name had its default; and it may name what the search does not depend on.
-        had = _searched(EvolutionConfig()) | _of_the_search(checkpoint.config["evolution"])
+        had = _searched(EvolutionConfig(), "cma") | _of_the_search(checkpoint.config["evolution"])
         searching = had == searched and checkpoint.made_from == dict(made_from)
         same = searching and _shape(checkpoint.config["model"]) == config
         if same and torch.equal(checkpoint.weights["start"], torch.from_numpy(first_mean)):
@@ -167,7 +174,7 @@ def evolve(
             means.append(strategy.mean)
             metered.read(generation + 1, strategy.mean)
         for generation in range(done, evolution.generations):
-            population = torch.from_numpy(strategy.ask())  # (P, n)
+            population = torch.as_tensor(strategy.ask())  # (P, n), where the strategy lives
             seeds = [stream(seed, "dreams", round, generation, i) for i in range(evolution.repeats)]
             played = [
                 returns(config, population, world, shared, evolution.jerk_cost)
@@ -211,6 +218,13 @@ def evolve(
     return sha256
 
 
+def search_on(device: torch.device, wanted: str) -> str:
+    """Who seeks C in worlds on `device`: "cma", "device cpu" or "device cuda". The latter two draw other numbers."""
+    if wanted == "cma" or (wanted == "auto" and device.type != "cuda"):
+        return "cma"
+    return f"device {device.type}"
+
+
 def shares(seeds: Sequence[int], count: int) -> list[Sequence[int]]:
     """The seeds dealt out in turn, so that no two shares differ by more than one."""
     return [seeds[first::count] for first in range(count)]
@@ -238,9 +252,9 @@ def load_controller(
     return _shape(checkpoint.config), checkpoint.weights["parameters"], checkpoint.sha256
 
 
-def _searched(evolution: EvolutionConfig) -> dict[str, Any]:
-    """The settings on which the search depends."""
-    return _of_the_search(asdict(evolution))
+def _searched(evolution: EvolutionConfig, search: str) -> dict[str, Any]:
+    """The settings on which the search depends, with `search` as `search_on` names it."""
+    return _of_the_search(asdict(evolution)) | {"search": search}
 
 
 def _of_the_search(settings: Mapping[str, Any]) -> dict[str, Any]:

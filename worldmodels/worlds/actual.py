@@ -72,7 +72,7 @@ class ActualWorld:
         at_once: int = GAMES_AT_ONCE,
     ) -> None:
         self.senses, self.pool, self.horizon, self.patience = senses, pool, horizon, patience
-        self.feature_size, self.at_once = senses.feature_size, at_once
+        self.feature_size, self.at_once, self.device = senses.feature_size, at_once, senses.device
         # Of the games before these; what the pool played before is not this world's.
         self._steps_before = -int(pool.steps_taken.sum())
 

@@ -33,7 +33,7 @@ class OthersDream:
         if starts.openings != dream.starts.openings or not torch.equal(starts.mu, dream.starts.mu):
             raise ValueError("both Ms must begin at the same moments")
         self.dream, self.starts, self.weights = dream, starts, model.tick_weights()
-        self.horizon, self.at_once = dream.horizon, dream.at_once
+        self.horizon, self.at_once, self.device = dream.horizon, dream.at_once, dream.device
         self.feature_size = feature_size(
             dream.feature_kind, model.config.latent_size, model.config.hidden_size
         )

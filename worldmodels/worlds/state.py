@@ -35,6 +35,7 @@ class World(Protocol):
     feature_size: int
     horizon: int  # an episode lasts at most this many ticks, and no world is stepped beyond them
     at_once: int  # episodes that it bears in one batch
+    device: torch.device  # where its features live
 
     @property
     def game_steps(self) -> int:
