@@ -26,9 +26,7 @@ DREAMS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536)
 ALWAYS = 1024  # up to so many are measured however long a tick takes
 POPULATION, REPEATS, TICKS = 64, 16, 1000  # the paper's generation
 PLAIN_SHARE = 0.05  # of its ticks, which the plain one is measured on
-GENERATIONS = (
-    12  # of the search in a timed call: covariances are decomposed in every third or fourth of them only
-)
+GENERATIONS = 12  # of the search in a timed call: covariances are decomposed in every third or fourth only
 SEARCHES = ("cma", "search_device")
 NEVER = -1e3  # the logit of an end that no memory of M reaches
 

@@ -31,7 +31,9 @@ class CMAES:
         options: dict[str, Any] = {
             "popsize": population,
             "randn": lambda *shape: self._random.standard_normal(shape),
-            "seed": np.nan,  # leave NumPy's global random numbers alone: `randn` draws from our own stream
+            # NumPy's global random numbers are not seeded: `randn` draws from our own stream. From 300 parameters on
+            # a check of the package's draws some; it warns or does not, and nothing of the search depends on it.
+            "seed": np.nan,
             "CMA_diagonal": diagonal,
             "verbose": -9,
             "verb_log": 0,

@@ -14,10 +14,10 @@ from worldmodels.memory.resident import ResidentLatents, size_of
 from worldmodels.memory.sequences import Batch, SequenceBatches, StreamBatches
 from worldmodels.rollouts.latents import LatentEpisode
 from worldmodels.runs.checkpoint import load_checkpoint
-from worldmodels.runs.feeding import fed, fits_on_gpu
+from worldmodels.runs.feeding import fed, fits_on_gpu, noisy
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.optimise import AdamConfig, autocast, optimise
-from worldmodels.runs.seeds import stream, torch_stream
+from worldmodels.runs.seeds import stream
 
 
 @dataclass(frozen=True)
@@ -128,17 +128,12 @@ def train_memory(
             mine.copy_(torch.nan_to_num(new.detach()))  # a step that diverged must not be remembered
         return loss
 
+    noise = (training.batch_size, batches.ticks + 1, config.latent_size)
     ahead = device.type == "cuda" and resident is None
     with fed(sequences, device, training.steps, ahead=ahead) as sequences_of:
-
-        def data(step: int) -> list[Tensor]:
-            generator = torch_stream(seed, "memory", round, "noise", step, device=device)
-            shape = (training.batch_size, batches.ticks + 1, config.latent_size)
-            return [*sequences_of(step), torch.randn(shape, generator=generator, device=device)]
-
         return optimise(
             model,
-            data,
+            noisy(sequences_of, noise, device, seed, "memory", round, "noise"),
             losses,
             training,
             run=run,

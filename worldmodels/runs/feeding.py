@@ -10,6 +10,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from worldmodels.runs.seeds import torch_stream
+
 T = TypeVar("T")
 Make = Callable[[int], Sequence[Tensor]]  # the batch of a step
 
@@ -48,6 +50,19 @@ def fed(make: Make, device: torch.device, steps: int, *, ahead: bool) -> Iterato
 
     with one_ahead(pinned, steps) as made:
         yield lambda step: [sent(part, device) for part in made(step)]
+
+
+def noisy(make: Make, shape: Sequence[int], device: torch.device, seed: int, *names: str | int) -> Make:
+    """The batches of `make`, each with standard normal noise of this shape behind it.
+
+    The noise of a step is drawn on `device`, from the stream called `names` and the step.
+    """
+
+    def made(step: int) -> Sequence[Tensor]:
+        generator = torch_stream(seed, *names, step, device=device)
+        return [*make(step), torch.randn(*shape, generator=generator, device=device)]
+
+    return made
 
 
 @contextmanager

@@ -67,9 +67,7 @@ class FrameBatches:
         epoch, position = divmod(block, self._blocks)
         order = numpy_stream(self.seed, "epoch", epoch).permutation(len(self._episodes))
         chosen = np.array_split(order, self._blocks)[position]
-        self._resident = torch.empty(
-            0, 64, 64, 3, dtype=torch.uint8
-        )  # the old block goes before the new one comes
+        self._resident = torch.empty(0, 64, 64, 3, dtype=torch.uint8)  # the old block goes before the new one
         resident = np.empty((int(self._lengths[chosen].sum()), 64, 64, 3), np.uint8)
         filled = 0
         for which in chosen:

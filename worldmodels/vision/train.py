@@ -10,10 +10,10 @@ from torch import Tensor
 
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.checkpoint import load_checkpoint
-from worldmodels.runs.feeding import fed
+from worldmodels.runs.feeding import fed, noisy
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.optimise import AdamConfig, autocast, optimise
-from worldmodels.runs.seeds import stream, torch_stream
+from worldmodels.runs.seeds import stream
 from worldmodels.vision.frames import FrameBatches
 from worldmodels.vision.vae import VAE, VAEConfig, pixels, salience_weight
 
@@ -70,17 +70,12 @@ def train_vision(
             loss = model.loss(seen, noise, weight)
         return {"loss": loss.total, "reconstruction": loss.reconstruction.detach(), "kl": loss.kl.detach()}
 
+    noise = (training.batch_size, config.latent_size)
     ahead = batches.device.type != device.type
     with fed(lambda step: [batches.batch(step)], device, training.steps, ahead=ahead) as frames_of:
-
-        def data(step: int) -> list[Tensor]:
-            generator = torch_stream(seed, "vision", round, "noise", step, device=device)
-            shape = (training.batch_size, config.latent_size)
-            return [*frames_of(step), torch.randn(shape, generator=generator, device=device)]
-
         return optimise(
             model,
-            data,
+            noisy(frames_of, noise, device, seed, "vision", round, "noise"),
             losses,
             training,
             run=run,
