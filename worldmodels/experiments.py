@@ -10,6 +10,7 @@ from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
 from worldmodels.evaluation.score import EvaluationConfig
 from worldmodels.evolution.evolve import EvolutionConfig
+from worldmodels.evolution.gradient import GradientConfig
 from worldmodels.memory.mdn_rnn import MDNRNNConfig
 from worldmodels.memory.train import MemoryTraining
 from worldmodels.rollouts.collect import CollectConfig
@@ -93,6 +94,7 @@ class Experiment:
     dream: DreamConfig = DreamConfig(horizon=1000)
     controller: ControllerConfig = field(default_factory=ControllerConfig)
     evolution: EvolutionConfig = EvolutionConfig()
+    gradient: GradientConfig = GradientConfig()  # where evolution.search is "gradient"
     evaluation: EvaluationConfig = EvaluationConfig()
 
     def __post_init__(self) -> None:
@@ -100,7 +102,17 @@ class Experiment:
             raise ValueError(f"action_repeat must be at least 1, got {self.action_repeat}")
         if not self.save_every >= 0:
             raise ValueError(f"save_every must not be negative, got {self.save_every}")
-        if max(self.rounds.dreamers) > self.evolution.repeats:
+        by_gradient = self.evolution.search == "gradient"
+        if by_gradient and "actual" in self.rounds.worlds:
+            raise ValueError(
+                "evolution.search gradient learns in dreams; give rounds.worlds dream, or evolution.search auto"
+            )
+        if by_gradient and max(self.rounds.dreamers) > self.gradient.dreams:
+            raise ValueError(
+                f"each of rounds.dreamers {self.rounds.dreamers} needs a dream, and there are "
+                f"gradient.dreams {self.gradient.dreams}"
+            )
+        if not by_gradient and max(self.rounds.dreamers) > self.evolution.repeats:
             raise ValueError(
                 f"each of rounds.dreamers {self.rounds.dreamers} needs a dream of every individual, and there are "
                 f"evolution.repeats {self.evolution.repeats}"

@@ -50,11 +50,16 @@ def act(config: ControllerConfig, parameters: Tensor, features: Tensor) -> Tenso
     Returns:
         (P, R, A) in the game's units, see `squash`.
     """
+    return squash(config, outputs(config, parameters, features))
+
+
+def outputs(config: ControllerConfig, parameters: Tensor, features: Tensor) -> Tensor:
+    """What C's last layer gives before it is squashed to actions: as `act`, (P, R, A)."""
     if config.hidden:
         first = config.hidden * (config.feature_size + config.bias)
         features = torch.tanh(_layer(parameters[:, :first], features, config.hidden))  # (P, R, H)
         parameters = parameters[:, first:]
-    return squash(config, _layer(parameters, features, config.action_size))
+    return _layer(parameters, features, config.action_size)
 
 
 def _layer(parameters: Tensor, inputs: Tensor, size: int) -> Tensor:

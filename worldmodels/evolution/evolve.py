@@ -40,7 +40,8 @@ class EvolutionConfig:
     repeats: int = 16  # R: episodes of each individual, the same for all of them
     sigma: float = 0.1  # first step size
     diagonal: bool = False  # separable CMA-ES: variances only, learns faster in few generations
-    search: Literal["auto", "cma", "device"] = "auto"  # the cma package, or ours on the device (auto: GPUs)
+    # CMA-ES by the cma package, or ours on the device (auto: on GPUs); or no evolution but `gradient.learn`
+    search: Literal["auto", "cma", "device", "gradient"] = "auto"
     patience: int | None = (
         None  # actual episodes end after so many ticks in a row without a positive reward; None: never
     )
@@ -62,8 +63,12 @@ class EvolutionConfig:
                 "evolution needs generations >= 1, population >= 4 and repeats >= 1, got "
                 f"{self.generations}, {self.population}, {self.repeats}"
             )
-        if self.search not in ("auto", "cma", "device"):
-            raise ValueError(f"evolution.search must be auto, cma or device, got {self.search!r}")
+        if self.search not in ("auto", "cma", "device", "gradient"):
+            raise ValueError(f"evolution.search must be auto, cma, device or gradient, got {self.search!r}")
+        if self.search == "gradient" and self.worst < 1:
+            raise ValueError(
+                f"evolution.worst is of evolutions, and evolution.search is gradient: give it 1, got {self.worst}"
+            )
         if not 0 < self.worst <= 1:
             raise ValueError(f"evolution.worst must lie above 0 and not above 1, got {self.worst}")
         if self.patience is not None and self.patience < 1:
@@ -193,29 +198,42 @@ def evolve(
                 saved = time.monotonic()
                 if interrupt.requested:
                     raise KeyboardInterrupt
-    parameters = np.mean(means, axis=0, dtype=np.float64).astype(np.float32)
     progressed = {
-        "generations": evolution.generations,
         "sigma": strategy.sigma,
         "game_steps": steps_before + game_steps(),  # of the actual game; a dream has none
     }
+    sha256 = save_controller(path, config, evolution, means, metered, progressed, made_from)
+    resume.unlink(missing_ok=True)
+    return sha256
+
+
+def save_controller(
+    path: Path,
+    config: ControllerConfig,
+    evolution: EvolutionConfig,
+    means: Sequence[np.ndarray],
+    metered: MeterLog,
+    progressed: Mapping[str, Any],
+    made_from: Mapping[str, str],
+) -> str:
+    """Save the C of a search that is done: the mean of its last `means` (n,), or what the meter chose."""
+    parameters = np.mean(means, axis=0, dtype=np.float64).astype(np.float32)
+    progress = {"generations": evolution.generations, **progressed}
     if evolution.select_actual and metered.best is not None:
         chosen, parameters = metered.best
-        progressed["selected"] = {
+        progress["selected"] = {
             "generation": chosen,
             "candidates": metered.readings,
             "actual_episodes": metered.readings * evolution.meter_episodes,
         }
-    sha256 = save_checkpoint(
+    return save_checkpoint(
         path,
         kind="controller",
         config=asdict(config),
         weights={"parameters": torch.from_numpy(parameters)},
-        progress=progressed,
+        progress=progress,
         made_from=made_from,
     )
-    resume.unlink(missing_ok=True)
-    return sha256
 
 
 def search_on(device: torch.device, wanted: str) -> str:

@@ -160,14 +160,16 @@ def _refuse_others(work: Work, parts: Parts, ours: dict[str, Any], budget: dict[
 
 def _with_budget(work: Work, table: dict[str, Any]) -> Work:
     """The same run with this budget for its evolutions, and no meter that would play more."""
+    evolution = work.experiment.evolution
     evolution = replace(
-        work.experiment.evolution,
+        evolution,
         generations=table["generations"],
         population=table["population"],
         repeats=table["repeats"],
         patience=table["patience"],
         meter_every=0,
         select_actual=False,
+        search="auto" if evolution.search == "gradient" else evolution.search,  # which learns in dreams alone
     )
     return replace(work, experiment=replace(work.experiment, evolution=evolution))
 

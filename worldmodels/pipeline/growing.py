@@ -10,7 +10,8 @@ from typing import Any
 
 from worldmodels.evolution.evolve import evolve, load_controller
 from worldmodels.evolution.fitness import returns
-from worldmodels.experiments import at_round
+from worldmodels.evolution.gradient import learn
+from worldmodels.experiments import Experiment, at_round
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.pipeline.meter import meter
 from worldmodels.pipeline.work import Work, mean_and_error
@@ -62,7 +63,7 @@ def grow(
         others, hashes = others_dreams(work, round, memory, dreaming)
         made_from |= hashes
     # By the settings alone, and for the scoring below too: a run that was stopped dreams on as it began.
-    ticks = generations * experiment.evolution.population * experiment.evolution.repeats * horizon
+    ticks = generations * ticks_of_generation(experiment, horizon)
     if where == "dream" and ticks >= PAYS_FROM:
         for dreamt in (dreaming, *(other.dream for other in others)):
             dreamt.compile()
@@ -71,22 +72,23 @@ def grow(
         # A dream costs little, and its C lives on what its M gets wrong; steps of the actual game are dear.
         if round > 0 and not afresh and (where == "actual" or not experiment.evolution.afresh):
             start = load_controller(work.run.controller(round - 1))[1].numpy()
-        played = actual_world(work, vision, memory, features, horizon) if where == "actual" else None
-        with played or nullcontext(dreaming) as world:
-            evolve(
-                work.run,
-                experiment.controller,
-                replace(experiment.evolution, generations=generations),
-                [world, *others],
-                path=path,
-                log_name=log_name,
-                round=round,
-                seed=search_seed(work, evolution_seed),
-                made_from=made_from,
-                start=start,
-                save_every=experiment.save_every,
-                meter=meter(work, vision, memory, dreaming),
-            )
+        told: dict[str, Any] = {
+            "path": path,
+            "log_name": log_name,
+            "round": round,
+            "seed": search_seed(work, evolution_seed),
+            "made_from": made_from,
+            "start": start,
+            "save_every": experiment.save_every,
+            "meter": meter(work, vision, memory, dreaming),
+        }
+        controller, evolution = experiment.controller, replace(experiment.evolution, generations=generations)
+        if evolution.search == "gradient":
+            learn(work.run, controller, evolution, experiment.gradient, [dreaming, *others], **told)
+        else:
+            played = actual_world(work, vision, memory, features, horizon) if where == "actual" else None
+            with played or nullcontext(dreaming) as world:
+                evolve(work.run, controller, evolution, [world, *others], **told)
     config, parameters, _ = load_controller(path, made_from)
     seeds = [stream(experiment.seed, "dream-score", i) for i in range(dreams)]
 
@@ -100,6 +102,13 @@ def grow(
         score["others"] = [earned(other) for other in others]
     progressed = load_checkpoint(path, kind="controller").progress
     return score | {name: progressed[name] for name in ("selected", "game_steps") if progressed.get(name)}
+
+
+def ticks_of_generation(experiment: Experiment, horizon: int) -> int:
+    """Ticks that a generation dreams or plays at most."""
+    if experiment.evolution.search == "gradient":
+        return experiment.gradient.dreams * experiment.gradient.ticks
+    return experiment.evolution.population * experiment.evolution.repeats * horizon
 
 
 def others_dreams(

@@ -11,7 +11,7 @@ import numpy as np
 from worldmodels.envs.game import GameSpec
 from worldmodels.experiments import at_round
 from worldmodels.memory.train import train_memory
-from worldmodels.pipeline.growing import grow
+from worldmodels.pipeline.growing import grow, ticks_of_generation
 from worldmodels.pipeline.stage import Done
 from worldmodels.pipeline.work import Work, count_frames, evolution_steps, mean_and_error
 from worldmodels.rollouts.collect import collect
@@ -179,7 +179,7 @@ def evolve_round(work: Work, round: int) -> Done:
         where=at_round(experiment.rounds.worlds, round),
     )
     write_json(work.run.dream_score(round), {"round": round, "dream": score})
-    played = generations * experiment.evolution.population * experiment.evolution.repeats * score["ticks"]
+    played = generations * ticks_of_generation(experiment, score["ticks"])
     steps = evolution_steps(work, round)
     return Done(
         f"C earns {score['mean']:.0f} ± {score['standard_error']:.0f} in {score['ticks']} ticks of its dream"

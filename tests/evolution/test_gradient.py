@@ -1,0 +1,259 @@
+"""Learning C by policy gradient: in a world where standing still is a fall, with sums that can be done by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from worldmodels.controller.linear import ControllerConfig, act, outputs
+from worldmodels.errors import UserError
+from worldmodels.evolution import gradient as learning
+from worldmodels.evolution.evolve import EvolutionConfig, load_controller
+from worldmodels.evolution.fitness import returns
+from worldmodels.evolution.gradient import Dreamers, GradientConfig, learn
+from worldmodels.evolution.policy import Policy, advantages
+from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.metrics import read_metrics
+from worldmodels.worlds.state import Step
+
+POLE = ControllerConfig(feature_size=2, action_kinds=("symmetric",))
+SEARCH = EvolutionConfig(generations=25, search="gradient")
+GRADIENT = GradientConfig(dreams=64, ticks=16, batch_size=512, learning_rate=0.01)
+
+
+class Pole:
+    """Something that falls to the side to which it leans, unless it is pushed back; a tick that it stands pays 1.
+
+    C sees a thousand times where it is, and a number that means nothing.
+    """
+
+    feature_size, horizon, at_once, game_steps = 2, 40, 1000, 0
+    device = torch.device("cpu")
+    records = False
+
+    def __init__(self) -> None:
+        self.recordings: dict[Any, Any] = {}
+        self.state: tuple[Tensor, ...] = ()
+
+    def reset(self, seeds: Sequence[int]) -> Tensor:
+        at = torch.tensor([(seed % 1999) / 999 - 1 for seed in seeds]) * 0.3
+        self.state = at, torch.zeros(len(at)), torch.zeros(len(at), dtype=torch.bool)
+        return self.seen()
+
+    def seen(self) -> Tensor:
+        at, ticks, _ = self.state
+        return torch.stack([1000 * at, 5 + torch.sin(ticks)], dim=1)
+
+    def step(self, actions: Tensor) -> Step:
+        at, ticks, fallen = self.state
+        at, ticks = (1.25 * at + 0.2 * actions[:, 0]).clamp(-2, 2), ticks + 1
+        self.state = at, ticks, fallen | (at.abs() > 1)
+        ended = self.state[2]
+        return Step(self.seen(), (~fallen).float(), ended, (ticks >= self.horizon) & ~ended)
+
+    def keep(self, rows: Tensor) -> None:
+        self.state = tuple(part[rows] for part in self.state)
+
+
+def learnt(
+    folder: Path,
+    config: ControllerConfig = POLE,
+    search: EvolutionConfig = SEARCH,
+    gradient: GradientConfig = GRADIENT,
+    start: np.ndarray | None = None,
+    worlds: int = 1,
+) -> RunFolder:
+    run = RunFolder(folder)
+    learn(
+        run,
+        config,
+        search,
+        gradient,
+        [Pole() for _ in range(worlds)],
+        path=run.controller(0),
+        log_name="evolve-00",
+        round=0,
+        seed=1,
+        made_from={"memory": "m"},
+        start=start,
+        save_every=0.0,
+    )
+    return run
+
+
+def stands_for(run: RunFolder) -> float:
+    config, parameters, _ = load_controller(run.controller(0))
+    return float(returns(config, parameters[None], Pole(), range(0, 2000, 40)).mean())
+
+
+@pytest.mark.parametrize(
+    "config", [POLE, replace(POLE, bias=False), replace(POLE, hidden=6)], ids=["biases", "none", "hidden"]
+)
+def test_c_learns_to_stand_from_zero(tmp_path, config):
+    nothing = float(returns(POLE, torch.zeros(1, 3), Pole(), range(0, 2000, 40)).mean())
+    run = learnt(tmp_path, config)
+    assert nothing < 15
+    assert stands_for(run) > 38, "of 40, without noise and critic"
+    log = read_metrics(run, "evolve-00")
+    assert len(log) == SEARCH.generations
+    assert log[-1]["mean"] > log[0]["mean"] + 10
+
+
+@pytest.mark.parametrize("worlds", [1, 2])
+def test_killed_anywhere_it_goes_on_to_the_same_c(tmp_path, monkeypatch, worlds):
+    search = replace(SEARCH, generations=6, averaged=4)
+    start = np.array([0.001, 0, 0], np.float32)
+    whole = learnt(tmp_path / "whole", search=search, start=start, worlds=worlds)
+    generation = learning.Learning.generation
+
+    def killed(self: Any, number: int) -> Any:
+        numbers.append(number)
+        if numbers == [0, 1, 2, 3]:
+            raise KeyboardInterrupt
+        return generation(self, number)
+
+    numbers: list[int] = []
+    monkeypatch.setattr(learning.Learning, "generation", killed)
+    with pytest.raises(KeyboardInterrupt):
+        learnt(tmp_path / "killed", search=search, start=start, worlds=worlds)
+    assert len(read_metrics(RunFolder(tmp_path / "killed"), "evolve-00")) == 3
+    run = learnt(tmp_path / "killed", search=search, start=start, worlds=worlds)
+    assert numbers == [0, 1, 2, 3, 3, 4, 5]
+    assert run.controller(0).read_bytes() == whole.controller(0).read_bytes()
+    assert read_metrics(run, "evolve-00") == read_metrics(whole, "evolve-00")
+    assert not run.resume(run.controller(0)).exists()
+
+
+def test_another_start_or_other_settings_begin_anew(tmp_path, monkeypatch):
+    numbers: list[int] = []
+
+    def counted(self: Any, number: int) -> Any:
+        numbers.append(number)
+        if number == 2:
+            raise KeyboardInterrupt
+        return generation(self, number)
+
+    generation = learning.Learning.generation
+    monkeypatch.setattr(learning.Learning, "generation", counted)
+    for start, gradient in (
+        (None, GRADIENT),
+        (None, GRADIENT),  # goes on
+        (np.zeros(3, np.float32), GRADIENT),
+        (np.ones(3, np.float32), GRADIENT),
+        (np.ones(3, np.float32), replace(GRADIENT, clip=0.1)),
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            learnt(tmp_path, start=start, gradient=gradient)
+    assert numbers == [0, 1, 2, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]
+
+
+def test_a_learning_that_diverges_says_what_to_do(tmp_path):
+    with pytest.raises(UserError, match=r"diverged in generation .* gradient.learning_rate below"):
+        learnt(tmp_path, gradient=replace(GRADIENT, learning_rate=1e30))
+
+
+def test_what_is_over_counts_no_more_and_only_that_begins_anew():
+    world = Pole()
+    those = Dreamers(world, POLE, jerk_cost=0.0)
+    those.begin(range(0, 2000, 100))
+    policy = Policy(POLE, torch.zeros(2), torch.ones(2), 0.5, 0)
+    tried = those.live(policy, torch.zeros(12, 20, 1), 0.5)
+    lasted = tried.counts.sum(dim=0)
+    assert lasted.min() < 12, "some fall"
+    assert lasted.max() == 12, "some do not"
+    assert torch.equal(tried.rewards, 0.5 * tried.counts)
+    assert torch.equal(those.earned, lasted.float())
+    assert torch.equal(those.over, tried.over[-1])
+    before, over = [part.clone() for part in those.state], those.over.clone()
+    those.begin_anew(range(1000, 1020))
+    assert not those.over.any()
+    for old, new in zip(before, those.state, strict=True):
+        assert torch.equal(old[~over], new[~over])
+    assert torch.equal(those.earned[over], torch.zeros(int(over.sum())))
+    assert torch.equal(world.state[0][over], fallen_asleep(range(1000, 1000 + int(over.sum()))))
+
+
+def fallen_asleep(seeds: Sequence[int]) -> Tensor:
+    world = Pole()
+    world.reset(seeds)
+    return world.state[0]
+
+
+def test_a_jerk_costs_from_the_second_action_on():
+    those = Dreamers(Pole(), POLE, jerk_cost=0.1)
+    those.begin([999])
+    policy = Policy(POLE, torch.zeros(2), torch.ones(2), 1.0, 0)
+    noise = torch.tensor([1.0, -1.0])
+    tried = those.live(policy, noise.view(2, 1, 1), 1.0)
+    jump = 2 * np.tanh(1.0)
+    assert tried.rewards[:, 0].tolist() == pytest.approx([1.0, 1 - 0.1 * jump**2])
+
+
+@given(st.integers(1, 6), st.integers(0, 2**31), st.floats(0, 0.99), st.floats(0, 1))
+def test_advantages_are_what_the_definition_says(ticks: int, seed: int, discount: float, trace: float):
+    generator = torch.Generator().manual_seed(seed)
+    rewards = torch.randn(ticks, 1, generator=generator, dtype=torch.float64)
+    values = torch.randn(ticks + 1, 1, generator=generator, dtype=torch.float64)
+    terminated = torch.rand(ticks, 1, generator=generator) < 0.2
+    over = terminated | (torch.rand(ticks, 1, generator=generator) < 0.2)
+    found = advantages(rewards, values, terminated, over, discount, trace)
+    for first in range(ticks):
+        expected, weight = 0.0, 1.0
+        for tick in range(first, ticks):
+            later = 0.0 if terminated[tick] else discount * float(values[tick + 1])
+            expected += weight * (float(rewards[tick]) + later - float(values[tick]))
+            weight *= discount * trace
+            if over[tick]:
+                break
+        assert float(found[first]) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("hidden", [0, 4])
+@pytest.mark.parametrize("bias", [True, False])
+def test_c_is_the_same_over_scaled_features_and_over_those_as_they_are(bias, hidden):
+    config = ControllerConfig(feature_size=5, action_kinds=("symmetric", "unit"), bias=bias, hidden=hidden)
+    torch.manual_seed(0)
+    shift, scale = 10 * torch.randn(5), torch.rand(5) * 3 + 0.1
+    start, seen = torch.randn(config.parameter_count), 10 * torch.randn(7, 5)
+    policy = Policy(config, shift, scale, 0.3, 0, start)
+    expected = outputs(config, start[None], seen[None])[0]
+    torch.testing.assert_close(policy.means(seen).detach(), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(policy.parameters_of_c(), start, rtol=1e-4, atol=1e-4)
+    zero = Policy(config, shift, scale, 0.3, 0)
+    assert torch.equal(
+        act(config, zero.parameters_of_c()[None], seen[None]), act(config, 0 * start[None], seen[None])
+    )
+
+
+def test_likelihoods_are_a_gaussians():
+    config = ControllerConfig(feature_size=5, action_kinds=("symmetric", "unit"))
+    policy = Policy(config, torch.zeros(5), torch.ones(5), 0.3, 0)
+    means, tried = torch.randn(6, 2), torch.randn(6, 2)
+    expected = torch.distributions.Normal(means, 0.3).log_prob(tried).sum(dim=1)
+    ours = policy.log_likelihood(means, tried).detach()
+    torch.testing.assert_close(ours - ours[0], expected - expected[0])
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"dreams": 0},
+        {"discount": 1.0},
+        {"trace": 1.5},
+        {"noise": 0.0},
+        {"clip": -1.0},
+        {"learning_rate": 0.0},
+    ],
+)
+def test_nonsense_is_refused(setting):
+    with pytest.raises(ValueError, match="gradient"):
+        GradientConfig(**setting)

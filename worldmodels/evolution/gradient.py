@@ -1,0 +1,373 @@
+"""Learn C in the dream by policy gradient (PPO, Schulman et al. 2017) where it is not evolved.
+
+Evolution knows of an episode only what it earned in all. Where a thousand ticks end by one mistake, that says little
+of any action, and a search for a thousand numbers by such returns is slow. Here each tick of a dream says whether it
+went better than expected. C stays what it is: one layer, deployed without noise and critic.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldmodels.controller.linear import ControllerConfig, squash
+from worldmodels.errors import UserError
+from worldmodels.evolution.evolve import EvolutionConfig, save_controller
+from worldmodels.evolution.meter import Meter, MeterLog
+from worldmodels.evolution.policy import Policy, advantages
+from worldmodels.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.interrupt import deferred_interrupt
+from worldmodels.runs.metrics import MetricsLog
+from worldmodels.runs.progress import progress
+from worldmodels.runs.seeds import stream, torch_stream
+from worldmodels.runs.step import LearningStep
+from worldmodels.worlds.state import RecordableWorld
+
+KIND = "controller-gradient"  # of the checkpoint of an unfinished one
+LOOKED_AT = 160  # ticks in which the features' scale is measured
+LEAST_SCALE = 1e-3  # of a feature: what never moves is not blown up
+
+
+@dataclass(frozen=True)
+class GradientConfig:
+    """How C learns where evolution.search is "gradient". A generation is `dreams` x `ticks` of dream."""
+
+    dreams: int = 512  # at once; those that end begin anew
+    ticks: int = 64  # of each between two updates
+    discount: float = 0.99  # of a reward for each tick that it comes later
+    trace: float = 0.95  # lambda of the advantages
+    noise: float = 0.5  # first standard deviation of what is tried, on C's outputs before tanh
+    learning_rate: float = 3e-4
+    epochs: int = 4  # passes over a generation's ticks
+    batch_size: int = 4096  # ticks
+    clip: float = 0.2  # how far a pass may change the likelihood of what was tried
+    reward_scale: float = 0.1  # of the critic's unit
+
+    def __post_init__(self) -> None:
+        if min(self.dreams, self.ticks, self.epochs, self.batch_size) < 1:
+            raise ValueError(f"gradient.dreams, ticks, epochs and batch_size must be at least 1, got {self}")
+        if not (0 <= self.discount < 1 and 0 <= self.trace <= 1):
+            raise ValueError(f"gradient needs discount in [0, 1) and trace in [0, 1], got {self}")
+        if min(self.noise, self.learning_rate, self.clip, self.reward_scale) <= 0:
+            raise ValueError(
+                f"gradient.noise, learning_rate, clip and reward_scale must be above 0, got {self}"
+            )
+
+
+class Tried(NamedTuple):
+    """T ticks of B dreams and what came of them. After its end a dream goes on without counting."""
+
+    features: Tensor  # (T + 1, B, F), before each tick and after the last
+    outputs: Tensor  # (T, B, A), C's with the noise
+    rewards: Tensor  # (T, B), in the critic's unit
+    terminated: Tensor  # (T, B) bool
+    over: Tensor  # (T, B) bool, terminated or truncated
+    counts: Tensor  # (T, B) bool, not over before
+
+
+class Dreamers:
+    """Dreams of one world that go on from generation to generation, and begin anew where they have ended."""
+
+    def __init__(self, world: RecordableWorld, config: ControllerConfig, jerk_cost: float) -> None:
+        self.world, self.config, self.jerk_cost = world, config, jerk_cost
+
+    def begin(self, seeds: Sequence[int]) -> None:
+        """Begin one dream for each seed."""
+        self.world.reset(seeds)
+        count, device = len(seeds), self.world.device
+        self.earned = torch.zeros(count, device=device)  # since each began
+        self.before = torch.zeros(count, self.config.action_size, device=device)  # the last actions
+        self.acted = torch.zeros(count, dtype=torch.bool, device=device)  # whether there are any
+        self.over = torch.zeros(count, dtype=torch.bool, device=device)
+
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        """Everything the next tick depends on."""
+        return (self.earned, self.before, self.acted, self.over, *self.world.state)
+
+    @state.setter
+    def state(self, state: Sequence[Tensor]) -> None:
+        self.earned, self.before, self.acted, self.over, *rest = (
+            part.to(self.world.device) for part in state
+        )
+        self.world.state = tuple(rest)
+
+    def begin_anew(self, seeds: Sequence[int]) -> None:
+        """Those that are over begin anew, from the first of the seeds; there is a seed for each dream."""
+        rows = self.over.nonzero().squeeze(1)
+        if len(rows) == 0:
+            return
+        going_on = self.state
+        self.begin(seeds[: len(rows)])
+        self.state = [old.index_copy(0, rows, new) for old, new in zip(going_on, self.state, strict=True)]
+
+    @torch.no_grad()
+    def live(self, policy: Policy, noise: Tensor, reward_scale: float) -> Tried:
+        """Live through T ticks, with noise (T, B, A) of unit variance on C's outputs; none waits for the device."""
+        spread, seen = policy.log_noise.exp(), self.world.seen()
+        seens, outputs, rewards, terminated, overs, counts = [seen], [], [], [], [], []
+        for shock in noise:
+            tried = policy.means(seen) + spread * shock  # (B, A)
+            actions = squash(self.config, tried)
+            step = self.world.step(actions)
+            jerk = (actions - self.before).square().sum(dim=-1) * self.acted
+            reward = (step.reward - self.jerk_cost * jerk) * ~self.over
+            counts.append(~self.over)
+            self.earned, self.before = self.earned + reward, actions
+            self.acted = torch.ones_like(self.acted)
+            ends = step.terminated | step.truncated
+            seen = step.features
+            seens.append(seen)
+            outputs.append(tried)
+            rewards.append(reward * reward_scale)
+            terminated.append(step.terminated)
+            overs.append(ends)
+            self.over = self.over | ends
+        parts = seens, outputs, rewards, terminated, overs, counts
+        return Tried(*(torch.stack(part) for part in parts))
+
+
+class Learning:
+    """C, the critic and their dreams, a generation at a time.
+
+    Args:
+        start: parameters (n,) of the C to begin at; None begins at zero. seed, round: name the random streams.
+    """
+
+    def __init__(
+        self,
+        config: ControllerConfig,
+        gradient: GradientConfig,
+        worlds: Sequence[RecordableWorld],
+        jerk_cost: float,
+        start: Tensor | None,
+        seed: int,
+        round: int,
+    ) -> None:
+        self.gradient, self.seed, self.round = gradient, seed, round
+        self.device = worlds[0].device
+        self.dreamers = [Dreamers(world, config, jerk_cost) for world in worlds]
+        begin_at = None if start is None else start.to(self.device)
+        self._begin()
+        shift, scale = self._scale_of_features(config, begin_at)
+        first = stream(seed, "policy", round)
+        self.policy = Policy(config, shift, scale, gradient.noise, first, begin_at).to(self.device)
+        losses = partial(_losses, self.policy, gradient.clip)
+        self._step = LearningStep(dict(self.policy.named_parameters()), losses, clip=None)
+        self._begin()
+
+    def generation(self, number: int) -> dict[str, float]:
+        """Dream, and learn from it: numbers of the dreams that ended, and of what was learnt."""
+        gradient = self.gradient
+        for index, those in enumerate(self.dreamers):
+            those.begin_anew(self._seeds(number, index, len(those.over)))
+        tried = [
+            those.live(self.policy, noise, gradient.reward_scale)
+            for those, noise in zip(self.dreamers, self._noise(number), strict=True)
+        ]
+        data = self._examples(Tried(*(torch.cat(parts, dim=1) for parts in zip(*tried, strict=True))))
+        generator = torch_stream(self.seed, "gradient-batches", self.round, number, device=self.device)
+        values: Mapping[str, Tensor] = {}
+        for _ in range(gradient.epochs):
+            order = torch.randperm(len(data[0]), generator=generator, device=self.device)
+            for rows in order.split(gradient.batch_size):
+                values = self._step(gradient.learning_rate, [part[rows] for part in data])
+        if self._step.looked_at()[0] > 0:
+            raise UserError(
+                f"C's learning diverged in generation {number}: type the command again with a "
+                f"gradient.learning_rate below {gradient.learning_rate}"
+            )
+        returns = torch.cat([those.earned[those.over] for those in self.dreamers])
+        if len(returns) == 0:  # none has ended: what they have so far
+            returns = torch.cat([those.earned for those in self.dreamers])
+        return {
+            "best": float(returns.max()),
+            "mean": float(returns.mean()),
+            "worst": float(returns.min()),
+            "sigma": self.noise,
+            "critic": float(values["critic"]),
+        }
+
+    @property
+    def noise(self) -> float:
+        """Mean standard deviation of what is tried."""
+        return float(self.policy.log_noise.detach().exp().mean())
+
+    def parameters_of_c(self) -> np.ndarray:
+        """C as it is now: (n,) float32."""
+        return self.policy.parameters_of_c().cpu().numpy()
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything the next generation depends on."""
+        saved = {f"policy.{name}": tensor for name, tensor in self.policy.state_dict().items()}
+        for index, those in enumerate(self.dreamers):
+            saved |= {f"dreams.{index}.{part}": tensor for part, tensor in enumerate(those.state)}
+        return saved | self._step.state()
+
+    def put_back(self, saved: Mapping[str, Tensor]) -> None:
+        """Go on from where `state` was taken."""
+        self.policy.load_state_dict({name: saved[f"policy.{name}"] for name in self.policy.state_dict()})
+        for index, those in enumerate(self.dreamers):
+            those.state = tuple(saved[f"dreams.{index}.{part}"] for part in range(len(those.state)))
+        self._step.put_back(saved)
+
+    def _begin(self) -> None:
+        """Begin all dreams: each world has its share of them."""
+        for index, those in enumerate(self.dreamers):
+            share = len(range(index, self.gradient.dreams, len(self.dreamers)))
+            those.begin(self._seeds(-1, index, share))
+
+    def _seeds(self, number: int, world: int, count: int) -> list[int]:
+        return [stream(self.seed, "gradient-dreams", self.round, number, world, i) for i in range(count)]
+
+    def _noise(self, number: int) -> list[Tensor]:
+        """Of a generation, for the dreams of each world: (T, B, A), of unit variance."""
+        generator = torch_stream(self.seed, "gradient-noise", self.round, number, device=self.device)
+        shapes = [(self.gradient.ticks, *those.before.shape) for those in self.dreamers]
+        return [torch.randn(shape, generator=generator, device=self.device) for shape in shapes]
+
+    def _scale_of_features(self, config: ControllerConfig, start: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (F,) of what C sees while it tries wildly, from where it begins."""
+        size, device = config.feature_size, self.device
+        wild = Policy(config, torch.zeros(size), torch.ones(size), 1.0, self.seed, start).to(device)
+        total, squares = (torch.zeros(size, dtype=torch.float64, device=device) for _ in range(2))
+        count = torch.zeros((), dtype=torch.float64, device=device)
+        for number in range(-(-LOOKED_AT // self.gradient.ticks)):
+            for those, noise in zip(self.dreamers, self._noise(-1 - number), strict=True):
+                tried = those.live(wild, noise, 1.0)
+                counts = tried.counts.unsqueeze(2)
+                seen = torch.where(counts, tried.features[:-1], 0.0)
+                count += counts.sum()
+                total += seen.sum(dim=(0, 1), dtype=torch.float64)
+                squares += seen.square().sum(dim=(0, 1), dtype=torch.float64)
+        mean = total / count
+        deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
+        return mean.float(), (deviation + LEAST_SCALE).float()
+
+    @torch.no_grad()
+    def _examples(self, tried: Tried) -> tuple[Tensor, ...]:
+        """What to learn from, a row for each tick of each dream: the arguments of `_losses`."""
+        values, gradient = self.policy.values(tried.features), self.gradient  # (T + 1, B)
+        better = advantages(
+            tried.rewards, values, tried.terminated, tried.over, gradient.discount, gradient.trace
+        )
+        target, weight = better + values[:-1], tried.counts.float()
+        count = weight.sum().clamp(min=2)
+        mean = (better * weight).sum() / count
+        spread = ((better - mean).square() * weight).sum().div(count - 1).sqrt()
+        better = (better - mean) / (spread + 1e-8)
+        seen, outputs = tried.features[:-1].flatten(0, 1), tried.outputs.flatten(0, 1)
+        likelihood = self.policy.log_likelihood(self.policy.means(seen), outputs)
+        return seen, outputs, likelihood, better.flatten(), target.flatten(), weight.flatten()
+
+
+def _losses(
+    policy: Policy,
+    clip: float,
+    features: Tensor,
+    outputs: Tensor,
+    likelihood: Tensor,
+    better: Tensor,
+    target: Tensor,
+    weight: Tensor,
+) -> dict[str, Tensor]:
+    """PPO's clipped objective and the critic's squared error, over the ticks that count."""
+    count = weight.sum().clamp(min=1)
+    ratio = (policy.log_likelihood(policy.means(features), outputs) - likelihood).exp()
+    gain = torch.minimum(ratio * better, ratio.clamp(1 - clip, 1 + clip) * better)
+    error = (policy.values(features) - target).square()
+    critic = (error * weight).sum() / count
+    return {"loss": 0.5 * critic - (gain * weight).sum() / count, "critic": critic}
+
+
+def learn(
+    run: RunFolder,
+    config: ControllerConfig,
+    evolution: EvolutionConfig,
+    gradient: GradientConfig,
+    worlds: Sequence[RecordableWorld],
+    *,
+    path: Path,
+    log_name: str,
+    round: int,
+    seed: int,
+    made_from: Mapping[str, str],
+    start: np.ndarray | None = None,
+    save_every: float = 20.0,
+    meter: Meter | None = None,
+) -> str:
+    """Learn for evolution.generations and save C at `path`; returns its sha256. Arguments as those of `evolve`.
+
+    Of `evolution` the generations, averaged, jerk_cost, the meter and select_actual are used. The log's best, mean and
+    worst are of the dreams that ended in a generation, with the noise; its sigma is that noise's. A generation is a
+    function of the state before it and its number, and the state is on disk: a killed one goes on to the same C.
+    """
+    begin_at = None if start is None else torch.from_numpy(start)
+    resume = run.resume(path)
+    # C after each generation; the last ones are averaged, and the meter reads some again.
+    means: list[np.ndarray] = []
+    model = asdict(config) | {"action_kinds": list(config.action_kinds)}  # as a checkpoint gives it back
+    settings = {"model": model, "gradient": asdict(gradient), "jerk_cost": evolution.jerk_cost}
+    begun = {} if begin_at is None else {"start": begin_at}
+    with deferred_interrupt() as interrupt:
+        learning = Learning(config, gradient, worlds, evolution.jerk_cost, begin_at, seed, round)
+        if resume.exists():
+            checkpoint = load_checkpoint(resume, kind=KIND)
+            if _goes_on(checkpoint, settings, made_from, begun, evolution.generations):
+                learning.put_back(checkpoint.weights)
+                means = list(checkpoint.weights["means"].numpy())
+        done, saved = len(means), time.monotonic()
+        with (
+            MetricsLog(run, log_name, keep_before=done) as log,
+            MeterLog(run, log_name, meter, evolution.meter_every, evolution.generations, done) as metered,
+            progress(log_name, evolution.generations, "generations", start=done) as bar,
+        ):
+            for generation, mean in enumerate(means):
+                metered.read(generation + 1, mean)
+            for generation in range(done, evolution.generations):
+                numbers = learning.generation(generation)
+                means.append(learning.parameters_of_c())
+                log.write(generation, **numbers)
+                metered.read(generation + 1, means[-1])
+                bar.advance(best=numbers["best"], mean=numbers["mean"])
+                if interrupt.requested or time.monotonic() - saved > save_every:
+                    save_checkpoint(
+                        resume,
+                        kind=KIND,
+                        config=settings,
+                        weights=learning.state() | begun | {"means": torch.from_numpy(np.stack(means))},
+                        progress={"generation": generation + 1},
+                        made_from=made_from,
+                    )
+                    saved = time.monotonic()
+                    if interrupt.requested:
+                        raise KeyboardInterrupt
+    progressed = {"sigma": learning.noise, "game_steps": 0}
+    last = means[-evolution.averaged :]
+    sha256 = save_controller(path, config, evolution, last, metered, progressed, made_from)
+    resume.unlink(missing_ok=True)
+    return sha256
+
+
+def _goes_on(
+    checkpoint: Checkpoint,
+    settings: dict[str, Any],
+    made_from: Mapping[str, str],
+    begun: Mapping[str, Tensor],
+    generations: int,
+) -> bool:
+    """Whether an unfinished one is of these settings, from the same C, and not further than is asked for."""
+    same = checkpoint.config == settings and checkpoint.made_from == dict(made_from)
+    starts = [weights.get("start") for weights in (checkpoint.weights, begun)]
+    if starts[0] is None or starts[1] is None:
+        return same and starts[0] is starts[1] and checkpoint.progress["generation"] <= generations
+    return same and torch.equal(starts[0], starts[1]) and checkpoint.progress["generation"] <= generations

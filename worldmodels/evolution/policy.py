@@ -1,0 +1,120 @@
+"""C as something that tries: noise on its outputs, and a critic beside it while it learns.
+
+Both are scaffolding. What is deployed is C alone, the same layer of the same numbers that evolution would have found.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from worldmodels.controller.linear import ControllerConfig, outputs
+from worldmodels.runs.seeds import torch_stream
+
+CRITIC_UNITS = (128, 64)  # tanh, of a network that foretells what a dream will still earn
+
+
+class Policy(nn.Module):
+    """Gaussians around C's outputs before they are squashed, and a critic, over features of even scale.
+
+    C's features differ in size by orders of magnitude, so that equal steps of its weights are unequal steps of its
+    outputs. Here its weights are those of features that are shifted and scaled; `parameters_of_c` takes both back into
+    the weights. A C without biases has none to shift by and is scaled only.
+
+    Args:
+        shift, scale: (F,) mean and standard deviation of the features.
+        noise: first standard deviation of the Gaussians.
+        seed: of the critic's weights, and of a hidden layer's, which would never move from zero.
+        start: parameters (n,) of the C to begin at; None begins at zero.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        config: ControllerConfig,
+        shift: Tensor,
+        scale: Tensor,
+        noise: float,
+        seed: int,
+        start: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("shift", shift if config.bias else torch.zeros_like(shift))
+        self.register_buffer("scale", scale)
+        generator = torch_stream(seed, "policy")
+        first = torch.zeros(config.parameter_count) if start is None else self._scaled(start, 1)
+        if start is None and config.hidden:
+            weights = config.hidden * config.feature_size
+            first[:weights] = torch.randn(weights, generator=generator) / config.feature_size**0.5
+        self.weights = nn.Parameter(first)  # (n,) of C over scaled features
+        self.log_noise = nn.Parameter(torch.full((config.action_size,), math.log(noise)))
+        sizes = (config.feature_size, *CRITIC_UNITS, 1)
+        layers: list[nn.Module] = []
+        for before, after in pairwise(sizes):
+            layer = nn.Linear(before, after)
+            with torch.no_grad():
+                layer.weight.normal_(0, before**-0.5, generator=generator)
+                layer.bias.zero_()
+            layers += [layer, nn.Tanh()]
+        self.critic = nn.Sequential(*layers[:-1])
+
+    def means(self, features: Tensor) -> Tensor:
+        """C's outputs before they are squashed: features (B, F) -> (B, A)."""
+        return outputs(self.config, self.weights[None], self._even(features)[None])[0]
+
+    def values(self, features: Tensor) -> Tensor:
+        """What the critic expects to be earned from there on: features (..., F) -> (...)."""
+        return self.critic(self._even(features)).squeeze(-1)
+
+    def log_likelihood(self, means: Tensor, tried: Tensor) -> Tensor:
+        """Of the outputs that were tried (B, A) under Gaussians around the means (B, A): (B,), less a constant."""
+        away = (tried - means) / self.log_noise.exp()
+        return -(0.5 * away.square() + self.log_noise).sum(dim=-1)
+
+    @torch.no_grad()
+    def parameters_of_c(self) -> Tensor:
+        """C as it is deployed, over features as they are: (n,)."""
+        return self._scaled(self.weights, -1)
+
+    def _even(self, features: Tensor) -> Tensor:
+        return (features - self.shift) / self.scale
+
+    def _scaled(self, parameters: Tensor, power: int) -> Tensor:
+        """C's parameters (n,) for features that are shifted and scaled (power 1), or for those as they are (-1)."""
+        size, features = self.config.hidden or self.config.action_size, self.config.feature_size
+        weights, rest = (
+            parameters[: size * features].view(size, features),
+            parameters[size * features :].clone(),
+        )
+        scaled = weights * self.scale**power
+        if self.config.bias:
+            rest[:size] += power * (weights if power > 0 else scaled) @ self.shift
+        return torch.cat([scaled.flatten(), rest])
+
+
+def advantages(
+    rewards: Tensor, values: Tensor, terminated: Tensor, over: Tensor, discount: float, trace: float
+) -> Tensor:
+    """How much better than the critic expected each tick turned out to be (generalised advantage estimation).
+
+    Args:
+        rewards: (T, B). values: (T + 1, B), of the moments before each tick and after the last. terminated: (T, B)
+            bool, nothing is earned after this tick. over: (T, B) bool, the dream goes no further, though it might have
+            earned more. discount: of a reward for each tick that it comes later. trace: 0 believes the critic from the
+            next tick on, 1 believes only rewards.
+    Returns:
+        (T, B).
+    """
+    found = torch.empty_like(rewards)
+    later = torch.zeros_like(rewards[0])
+    for tick in range(len(rewards) - 1, -1, -1):
+        expected = discount * values[tick + 1] * ~terminated[tick] - values[tick]
+        later = rewards[tick] + expected + discount * trace * later * ~over[tick]
+        found[tick] = later
+    return found
