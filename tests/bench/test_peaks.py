@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from worldmodels.bench import conditions as measuring
 from worldmodels.bench import peaks
+from worldmodels.bench.conditions import expected_floor, floor_of
 from worldmodels.bench.costs import Cost
 from worldmodels.bench.measurement import Budget, Timing
 from worldmodels.bench.peaks import Peaks, floor_seconds, measure_peaks
@@ -67,3 +69,14 @@ def test_products_grow_until_one_takes_its_time(monkeypatch):
     )
     measure_peaks(torch.device("cpu"), SHORT, call_seconds=8e-3, copied=1024)
     assert sides == [256, 512] * 2
+
+
+def test_a_floor_is_told_by_the_peaks_beside_it(conditions, monkeypatch):
+    cost = Cost(operations=400e9, bytes=1e9)
+    assert floor_of(conditions, cost, "f32") == (2.0, "products"), "400 at 200 a second"
+    monkeypatch.setattr(measuring, "product_gflops", lambda precision, device, budget: 800.0)
+    assert floor_of(conditions, cost, "f32") == (0.5, "products"), "the machine has become faster"
+    monkeypatch.setattr(measuring, "copy_gb_s", lambda device, budget: 1.0)
+    assert floor_of(conditions, cost, "bf16") == (1.0, "copying")
+    assert conditions.paces == [200.0, 800.0]
+    assert expected_floor(conditions, cost, "f32") == 2.0, "plans are by the first peaks"

@@ -35,7 +35,7 @@ def report(small: Experiment, *found: Measurement) -> Report:
     machine = {
         "cpu": "Abacus", "cores": 2, "gpu": None, "device": "cpu", "threads": 2, "versions": {"torch": "9"}
     }  # fmt: skip
-    return Report(machine, small, PEAKS, found)
+    return Report(machine, small, PEAKS, (150.0, 240.0), found)
 
 
 def test_everything_is_asked_for_by_default():

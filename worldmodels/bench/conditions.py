@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from worldmodels.bench.costs import Cost
 from worldmodels.bench.measurement import Budget, Measurement, Timing, timed
-from worldmodels.bench.peaks import Peaks, floor_seconds
+from worldmodels.bench.peaks import Peaks, copy_gb_s, floor_seconds, product_gflops
 from worldmodels.experiments import Experiment
 
 
@@ -21,7 +21,8 @@ class Conditions:
     experiment: Experiment  # a paper's preset
     device: torch.device
     budget: Budget
-    peaks: Peaks
+    peaks: Peaks  # when the bench began
+    paces: list[float] = field(default_factory=list)  # GFLOP/s of f32 products beside each part
 
     def timed(self, call: Callable[[], Any], budget: Budget | None = None) -> Timing:
         """Seconds of a call, until the device has done what it was told."""
@@ -94,6 +95,20 @@ def lasting(
     return Measurement(name, "seconds", median, low, high, floor=least, bound=bound, plain=plain, note=note)
 
 
+def expected_floor(conditions: Conditions, cost: Cost, precision: str) -> float:
+    """The least seconds that a cost should take, by the peaks when the bench began: to plan with."""
+    return floor_seconds(cost, conditions.peaks, precision)[0]
+
+
 def floor_of(conditions: Conditions, cost: Cost, precision: str) -> tuple[float, str]:
-    """The least seconds that a cost can take here, and what bounds it: "products" or "copying"."""
-    return floor_seconds(cost, conditions.peaks, precision)
+    """The least seconds that a cost can take here and now, and what bounds it: "products" or "copying".
+
+    The peaks are measured again, beside what was just measured: a shared machine changes its pace within minutes.
+    """
+    device, whole = conditions.device, conditions.budget
+    budget = replace(whole, seconds=whole.seconds / 5, least=min(3, whole.least), warm_up=1)
+    products = product_gflops(precision, device, budget)
+    if precision == "f32":
+        conditions.paces.append(products)
+    found: dict[str, Any] = {f"{precision}_gflops": products, "copy_gb_s": copy_gb_s(device, budget)}
+    return floor_seconds(cost, replace(conditions.peaks, **found), precision)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from worldmodels.bench import costs
-from worldmodels.bench.conditions import Conditions, floor_of, lasting, patient, rated
+from worldmodels.bench.conditions import Conditions, expected_floor, floor_of, lasting, patient, rated
 from worldmodels.bench.measurement import Budget, Measurement
 from worldmodels.bench.plain import PlainMemory
 from worldmodels.bench.plain_dream import PlainDreams, act, dream_tick, play, seen_by_controller
@@ -147,10 +147,11 @@ def generation(conditions: Conditions, world: DreamWorld, plain: PlainMemory) ->
     config, dreams = conditions.experiment.controller, POPULATION * REPEATS
     parameters = controllers(conditions, POPULATION)
     cost = costs.dream_tick(world.model_config, config, dreams, POPULATION) * TICKS
-    floor = floor_of(conditions, cost, "f32")
     budget = conditions.budget
-    whole = Budget(budget.seconds, least=2 if floor[0] < 10 * budget.seconds else 1, warm_up=0)
+    short = expected_floor(conditions, cost, "f32") < 10 * budget.seconds
+    whole = Budget(budget.seconds, least=2 if short else 1, warm_up=0)
     timing = conditions.timed(lambda: returns(config, parameters, world, range(REPEATS)), whole)
+    floor = floor_of(conditions, cost, "f32")
     begun = plain_dreams(world, dreams)
 
     def plain_part() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from worldmodels.bench import costs
 from worldmodels.bench.clock import NO_HURRY, TrainingClock, training_ground
-from worldmodels.bench.conditions import Conditions, floor_of, patient, rated
+from worldmodels.bench.conditions import Conditions, expected_floor, floor_of, patient, rated
 from worldmodels.bench.measurement import Measurement
 from worldmodels.bench.plain import PlainMemory, PlainVision, pixels_to_stored, stored_to_pixels
 from worldmodels.memory.mdn_rnn import MDNRNN
@@ -132,7 +132,7 @@ def ticks_within(conditions: Conditions) -> int:
     one = costs.memory_step(config, training.batch_size, 1)
     weights = costs.memory_step(config, training.batch_size, 0)  # which do not grow with the ticks
     tick = costs.Cost(one.operations, one.bytes - weights.bytes)
-    least, _ = floor_of(conditions, tick, precision_of(training, conditions.device))
+    least = expected_floor(conditions, tick, precision_of(training, conditions.device))
     return max(32, min(training.sequence_length, int(conditions.budget.seconds / 10 / least)))
 
 

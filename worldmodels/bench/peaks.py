@@ -17,6 +17,8 @@ from worldmodels.bench.costs import Cost
 from worldmodels.bench.measurement import Budget, timed
 
 LARGEST = 16384  # side of a matrix
+DTYPES = {"f32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+COPIED = 256 << 20  # bytes to copy, far more than the caches hold
 
 
 @dataclass(frozen=True)
@@ -44,28 +46,33 @@ def floor_seconds(cost: Cost, peaks: Peaks, precision: str) -> tuple[float, str]
 
 
 def measure_peaks(
-    device: torch.device, budget: Budget, *, call_seconds: float = 0.05, copied: int = 256 << 20
+    device: torch.device, budget: Budget, *, call_seconds: float = 0.05, copied: int = COPIED
 ) -> Peaks:
     """Measure them.
 
     Args:
         call_seconds: how long one product should take, which sets the size of its matrices.
-        copied: bytes to copy, far more than the caches hold.
+        copied: bytes to copy.
     """
     tf32 = None
     if device.type == "cuda":
-        before = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = True
-        try:
-            tf32 = _product_gflops(torch.float32, device, budget, call_seconds)
-        finally:
-            torch.backends.cuda.matmul.allow_tf32 = before
+        tf32 = product_gflops("tf32", device, budget, call_seconds)
     return Peaks(
-        _product_gflops(torch.float32, device, budget, call_seconds),
-        _product_gflops(torch.bfloat16, device, budget, call_seconds),
-        _copy_gb_s(device, budget, copied),
+        product_gflops("f32", device, budget, call_seconds),
+        product_gflops("bf16", device, budget, call_seconds),
+        copy_gb_s(device, budget, copied),
         tf32,
     )
+
+
+def product_gflops(precision: str, device: torch.device, budget: Budget, call_seconds: float = 0.05) -> float:
+    """The peak of large products in "f32", "bf16", or "tf32", which only GPUs have."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    try:
+        return _product_gflops(DTYPES[precision], device, budget, call_seconds)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def _product_gflops(dtype: torch.dtype, device: torch.device, budget: Budget, call_seconds: float) -> float:
@@ -92,7 +99,8 @@ def _product(side: int, dtype: torch.dtype, device: torch.device) -> Callable[[]
     return _whole(lambda: torch.mm(left, right, out=into), device)
 
 
-def _copy_gb_s(device: torch.device, budget: Budget, copied: int) -> float:
+def copy_gb_s(device: torch.device, budget: Budget, copied: int = COPIED) -> float:
+    """The peak of copying, bytes read and bytes written both counted."""
     source = torch.ones(copied // 4, device=device)
     into = torch.zeros_like(source)
     return 2 * copied / timed(_whole(lambda: into.copy_(source), device), budget).median / 1e9

@@ -69,7 +69,8 @@ class Report:
 
     machine: dict[str, Any]
     experiment: Experiment
-    peaks: Peaks
+    peaks: Peaks  # when it began
+    paces: tuple[float, ...]  # GFLOP/s of f32 products beside each part, by which its floor is told
     measurements: tuple[Measurement, ...]  # all of `measurement_names`, and those of single backends
 
 
@@ -105,7 +106,7 @@ def measure(asked: BenchConfig) -> Report:
         "threads": torch.get_num_threads(),
         "versions": versions(),
     }
-    return Report(described, experiment, peaks, tuple(_in_order([*found, *missing])))
+    return Report(described, experiment, peaks, tuple(conditions.paces), tuple(_in_order([*found, *missing])))
 
 
 def _modelled(
@@ -149,7 +150,7 @@ def _told(wanted: Sequence[str], games: Sequence[str]) -> list[str]:
 
 def expected_seconds(name: str, seconds: float) -> int:
     """How long a measurement takes on two cores, roughly: for the estimate of what is left."""
-    return round(LASTS.get(name, LASTS.get(name.split(".")[0], 1)) + 2 * seconds)
+    return round(LASTS.get(name, LASTS.get(name.split(".")[0], 2)) + 2.5 * seconds)
 
 
 def _in_order(found: Sequence[Measurement]) -> list[Measurement]:

@@ -25,7 +25,7 @@ KINDS = {"raw": "alone", "agent": "with the agent", "held": "with the agent, act
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """One object: machine, game, peaks, rates, seconds, backends, fractions, ratios, spread, notes.
+    """One object: machine, game, peaks, paces, rates, seconds, backends, fractions, ratios, spread, notes.
 
     What has several values is nested: {"dream": {"1024": ...}}. null is what could not be measured; `notes` says why.
     """
@@ -34,6 +34,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "machine": report.machine,
         "game": report.experiment.game,
         "peaks": asdict(report.peaks),
+        "paces": list(report.paces),
         "rates": {}, "seconds": {}, "backends": {}, "fractions": {}, "ratios": {}, "spread": {}, "notes": {},
     }  # fmt: skip
     for measured in report.measurements:
@@ -83,8 +84,8 @@ def as_text(report: Report) -> str:
 
 FOOT = (
     "rate: median of the calls, and between the quartiles a half of them. floor: the matrix products alone at this",
-    "machine's peak, or the bytes alone at the speed at which it copies, whichever takes longer; in the actual game",
-    "the game alone. plain: a simple eager implementation of the same.",
+    "machine's peak, or the bytes alone at the speed at which it copies, whichever takes longer, both measured again",
+    "beside each part; in the actual game the game alone. plain: a simple eager implementation of the same.",
 )
 
 
@@ -105,10 +106,17 @@ def _about(report: Report) -> list[str]:
     return [
         f"{where}, {machine['cores']} cores, {threads}, PyTorch {machine['versions']['torch']}",
         f"its peaks: matrix products at {count(peaks.f32_gflops)} GFLOP/s in f32, {tf32}"
-        f"{count(peaks.bf16_gflops)} in bf16; copying at {count(peaks.copy_gb_s)} GB/s",
+        f"{count(peaks.bf16_gflops)} in bf16; copying at {count(peaks.copy_gb_s)} GB/s{_pace(report)}",
         f"sizes of {settings.game}: V has {settings.vae.latent_size} latents, M {settings.mdn_rnn.hidden_size} units, "
         f"C {settings.controller.parameter_count:,} parameters",
     ]
+
+
+def _pace(report: Report) -> str:
+    """How the peak moved while everything else was measured."""
+    if not report.paces:
+        return ""
+    return f"; beside the parts {count(min(report.paces))} to {count(max(report.paces))} in f32"
 
 
 def _row(row: Measurement, note: int | None) -> tuple[str, ...]:
