@@ -7,10 +7,10 @@ went better than expected. C stays what it is: one layer, deployed without noise
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,11 +29,11 @@ from worldmodels.runs.interrupt import deferred_interrupt
 from worldmodels.runs.metrics import MetricsLog
 from worldmodels.runs.progress import progress
 from worldmodels.runs.seeds import stream, torch_stream
-from worldmodels.runs.step import LearningStep
 from worldmodels.worlds.state import RecordableWorld
 
 KIND = "controller-gradient"  # of the checkpoint of an unfinished one
 LOOKED_AT = 160  # ticks in which the features' scale is measured
+LARGEST_GRADIENT = 0.5  # norm of a step's gradient
 LEAST_SCALE = 1e-3  # of a feature: what never moves is not blown up
 
 
@@ -47,7 +47,11 @@ class GradientConfig:
     trace: float = 0.95  # lambda of the advantages
     noise: float = 0.5  # first standard deviation of what is tried, on C's outputs before tanh
     learning_rate: float = 3e-4
-    epochs: int = 4  # passes over a generation's ticks
+    critic_rate: float = 1e-3  # learning rate of the critic
+    epochs: int = 4  # passes over a generation's ticks, at most
+    most_change: float = (
+        0.02  # KL divergence of what is tried from what was, after which there is no further pass
+    )
     batch_size: int = 4096  # ticks
     clip: float = 0.2  # how far a pass may change the likelihood of what was tried
     reward_scale: float = 0.1  # of the critic's unit
@@ -57,10 +61,16 @@ class GradientConfig:
             raise ValueError(f"gradient.dreams, ticks, epochs and batch_size must be at least 1, got {self}")
         if not (0 <= self.discount < 1 and 0 <= self.trace <= 1):
             raise ValueError(f"gradient needs discount in [0, 1) and trace in [0, 1], got {self}")
-        if min(self.noise, self.learning_rate, self.clip, self.reward_scale) <= 0:
-            raise ValueError(
-                f"gradient.noise, learning_rate, clip and reward_scale must be above 0, got {self}"
-            )
+        sizes = (
+            self.noise,
+            self.learning_rate,
+            self.critic_rate,
+            self.most_change,
+            self.clip,
+            self.reward_scale,
+        )
+        if min(sizes) <= 0:
+            raise ValueError(f"all sizes and rates of gradient must be above 0, got {self}")
 
 
 class Tried(NamedTuple):
@@ -161,8 +171,17 @@ class Learning:
         shift, scale = self._scale_of_features(config, begin_at)
         first = stream(seed, "policy", round)
         self.policy = Policy(config, shift, scale, gradient.noise, first, begin_at).to(self.device)
-        losses = partial(_losses, self.policy, gradient.clip)
-        self._step = LearningStep(dict(self.policy.named_parameters()), losses, clip=None)
+        self._learning = dict(self.policy.named_parameters())
+        critic = list(self.policy.critic.parameters())
+        of_c = [self.policy.weights, self.policy.log_noise]
+        groups = [
+            {"params": of_c, "lr": gradient.learning_rate},
+            {"params": critic, "lr": gradient.critic_rate},
+        ]
+        self._adam = torch.optim.Adam(groups, fused=True)
+        for parameter in self._learning.values():  # as Adam would at its first step
+            averages = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
+            self._adam.state[parameter] = {"step": torch.zeros((), device=self.device), **averages}
         self._begin()
 
     def generation(self, number: int) -> dict[str, float]:
@@ -176,16 +195,19 @@ class Learning:
         ]
         data = self._examples(Tried(*(torch.cat(parts, dim=1) for parts in zip(*tried, strict=True))))
         generator = torch_stream(self.seed, "gradient-batches", self.round, number, device=self.device)
-        values: Mapping[str, Tensor] = {}
+        critic, change = data[0].new_zeros(()), 0.0
         for _ in range(gradient.epochs):
             order = torch.randperm(len(data[0]), generator=generator, device=self.device)
             for rows in order.split(gradient.batch_size):
-                values = self._step(gradient.learning_rate, [part[rows] for part in data])
-        if self._step.looked_at()[0] > 0:
-            raise UserError(
-                f"C's learning diverged in generation {number}: type the command again with a "
-                f"gradient.learning_rate below {gradient.learning_rate}"
-            )
+                critic = self._step([part[rows] for part in data])
+            change = self._change(data)
+            if not math.isfinite(change):
+                raise UserError(
+                    f"C's learning diverged in generation {number}: type the command again with a "
+                    f"gradient.learning_rate below {gradient.learning_rate}"
+                )
+            if change > gradient.most_change:
+                break
         returns = torch.cat([those.earned[those.over] for those in self.dreamers])
         if len(returns) == 0:  # none has ended: what they have so far
             returns = torch.cat([those.earned for those in self.dreamers])
@@ -194,7 +216,8 @@ class Learning:
             "mean": float(returns.mean()),
             "worst": float(returns.min()),
             "sigma": self.noise,
-            "critic": float(values["critic"]),
+            "critic": float(critic),
+            "change": change,
         }
 
     @property
@@ -211,14 +234,18 @@ class Learning:
         saved = {f"policy.{name}": tensor for name, tensor in self.policy.state_dict().items()}
         for index, those in enumerate(self.dreamers):
             saved |= {f"dreams.{index}.{part}": tensor for part, tensor in enumerate(those.state)}
-        return saved | self._step.state()
+        for name, parameter in self._learning.items():
+            saved |= {f"adam.{key}.{name}": value for key, value in self._adam.state[parameter].items()}
+        return saved
 
     def put_back(self, saved: Mapping[str, Tensor]) -> None:
         """Go on from where `state` was taken."""
         self.policy.load_state_dict({name: saved[f"policy.{name}"] for name in self.policy.state_dict()})
         for index, those in enumerate(self.dreamers):
             those.state = tuple(saved[f"dreams.{index}.{part}"] for part in range(len(those.state)))
-        self._step.put_back(saved)
+        for name, parameter in self._learning.items():
+            for key, value in self._adam.state[parameter].items():
+                value.copy_(saved[f"adam.{key}.{name}"])
 
     def _begin(self) -> None:
         """Begin all dreams: each world has its share of them."""
@@ -269,6 +296,22 @@ class Learning:
         likelihood = self.policy.log_likelihood(self.policy.means(seen), outputs)
         return seen, outputs, likelihood, better.flatten(), target.flatten(), weight.flatten()
 
+    def _step(self, batch: Sequence[Tensor]) -> Tensor:
+        """One step of Adam; returns the critic's squared error."""
+        loss, critic = _losses(self.policy, self.gradient.clip, *batch)
+        self._adam.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), LARGEST_GRADIENT)
+        self._adam.step()
+        return critic.detach()
+
+    @torch.no_grad()
+    def _change(self, data: Sequence[Tensor]) -> float:
+        """KL divergence of what is tried now from what was tried, by what was."""
+        features, outputs, likelihood, _, _, weight = data
+        now = self.policy.log_likelihood(self.policy.means(features), outputs)
+        return float(((likelihood - now) * weight).sum() / weight.sum().clamp(min=1))
+
 
 def _losses(
     policy: Policy,
@@ -279,14 +322,14 @@ def _losses(
     better: Tensor,
     target: Tensor,
     weight: Tensor,
-) -> dict[str, Tensor]:
-    """PPO's clipped objective and the critic's squared error, over the ticks that count."""
+) -> tuple[Tensor, Tensor]:
+    """PPO's clipped objective with the critic's squared error, and that error alone, over the ticks that count."""
     count = weight.sum().clamp(min=1)
     ratio = (policy.log_likelihood(policy.means(features), outputs) - likelihood).exp()
     gain = torch.minimum(ratio * better, ratio.clamp(1 - clip, 1 + clip) * better)
     error = (policy.values(features) - target).square()
     critic = (error * weight).sum() / count
-    return {"loss": 0.5 * critic - (gain * weight).sum() / count, "critic": critic}
+    return 0.5 * critic - (gain * weight).sum() / count, critic
 
 
 def learn(

@@ -105,7 +105,7 @@ def optimise(
     full_config = {"model": model_config, "training": asdict(config)}
     first = 0
     if resume.exists():
-        first, undone = _restore(resume, model, learn, carried, kind, full_config, made_from)
+        first, undone = _restore(resume, model, parameters, learn.adam, carried, kind, full_config, made_from)
         learn.go_on(undone)
     saved = time.monotonic()
     with (
@@ -128,7 +128,7 @@ def optimise(
                     resume,
                     kind=f"{kind}-training",
                     config=full_config,
-                    weights=_training_state(model, learn, carried),
+                    weights=_training_state(model, parameters, learn.adam, carried),
                     progress=progressed,
                     made_from=made_from,
                 )
@@ -161,18 +161,23 @@ def _undone(learn: LearningStep, kind: str, step: int, config: AdamConfig) -> in
 
 def _training_state(
     model: nn.Module,
-    learn: LearningStep,
+    parameters: Mapping[str, nn.Parameter],
+    adam: torch.optim.Adam,
     carried: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
     """Everything that the next step depends on: weights, Adam's averages, and what is carried on."""
     state = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    return state | learn.state() | {f"carried.{name}": tensor for name, tensor in carried.items()}
+    for name, parameter in parameters.items():
+        for key, value in adam.state[parameter].items():
+            state[f"adam.{key}.{name}"] = value
+    return state | {f"carried.{name}": tensor for name, tensor in carried.items()}
 
 
 def _restore(
     resume: Path,
     model: nn.Module,
-    learn: LearningStep,
+    parameters: Mapping[str, nn.Parameter],
+    adam: torch.optim.Adam,
     carried: Mapping[str, Tensor],
     kind: str,
     config: dict[str, Any],
@@ -186,7 +191,9 @@ def _restore(
     if checkpoint.config != config or checkpoint.made_from != dict(made_from):
         return 0, 0
     model.load_state_dict(_with_prefix(checkpoint.weights, "model."))
-    learn.put_back(checkpoint.weights)
+    for name, parameter in parameters.items():
+        for key, value in adam.state[parameter].items():
+            value.copy_(checkpoint.weights[f"adam.{key}.{name}"])
     for name, tensor in carried.items():
         tensor.copy_(checkpoint.weights[f"carried.{name}"])
     return checkpoint.progress["step"], checkpoint.progress["undone"]

@@ -34,7 +34,7 @@ class LearningStep:
         clip: float | None,
         kept: Sequence[Tensor] = (),
     ) -> None:
-        self._parameters, learning = parameters, list(parameters.values())
+        learning = list(parameters.values())
         device = learning[0].device
         on_gpu = device.type == "cuda"
         # A graph knows tensors and no numbers, so there the rate is a tensor.
@@ -71,20 +71,6 @@ class LearningStep:
         """How many steps were left out, and how many in the longest row of them; waits for the device."""
         undone, _, longest = self._counts.tolist()
         return undone, longest
-
-    def state(self) -> dict[str, Tensor]:
-        """Adam's averages and step counts, for a checkpoint: what the next step depends on beside the parameters."""
-        of_all = (
-            (name, key, value)
-            for name, p in self._parameters.items()
-            for key, value in self.adam.state[p].items()
-        )
-        return {f"adam.{key}.{name}": value for name, key, value in of_all}
-
-    def put_back(self, saved: Mapping[str, Tensor]) -> None:
-        """Put averages and counts back as `state` gave them; KeyError when one is missing."""
-        for name, value in self.state().items():
-            value.copy_(saved[name])
 
     def go_on(self, undone: int) -> None:
         """Count on from so many steps that were left out before."""
