@@ -31,7 +31,9 @@ from worldmodels.runs.progress import progress
 from worldmodels.runs.seeds import stream, torch_stream
 from worldmodels.worlds.state import RecordableWorld
 
-KIND = "controller-gradient"  # of the checkpoint of an unfinished one
+KIND = (
+    "controller-evolution"  # of an unfinished one's checkpoint, whoever searches: another search begins anew
+)
 LOOKED_AT = 160  # ticks in which the features' scale is measured
 LARGEST_GRADIENT = 0.5  # norm of a step's gradient
 LEAST_SCALE = 1e-3  # of a feature: what never moves is not blown up
@@ -359,7 +361,8 @@ def learn(
     # C after each generation; the last ones are averaged, and the meter reads some again.
     means: list[np.ndarray] = []
     model = asdict(config) | {"action_kinds": list(config.action_kinds)}  # as a checkpoint gives it back
-    settings = {"model": model, "gradient": asdict(gradient), "jerk_cost": evolution.jerk_cost}
+    searched = {"search": evolution.search, "jerk_cost": evolution.jerk_cost}
+    settings = {"model": model, "evolution": searched, "gradient": asdict(gradient)}
     begun = {} if begin_at is None else {"start": begin_at}
     with deferred_interrupt() as interrupt:
         learning = Learning(config, gradient, worlds, evolution.jerk_cost, begin_at, seed, round)

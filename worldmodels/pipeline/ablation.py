@@ -171,7 +171,8 @@ def _with_budget(work: Work, table: dict[str, Any]) -> Work:
         select_actual=False,
         search="auto" if evolution.search == "gradient" else evolution.search,  # which learns in dreams alone
     )
-    return replace(work, experiment=replace(work.experiment, evolution=evolution))
+    rounds = replace(work.experiment.rounds, dreamers=(1,))  # nobody dreams, so nobody needs a share of the repeats
+    return replace(work, experiment=replace(work.experiment, evolution=evolution, rounds=rounds))
 
 
 def _cell(work: Work, parts: Parts, kind: str, seed: int, table: dict[str, Any]) -> Cell:
