@@ -71,12 +71,17 @@ def test_products_grow_until_one_takes_its_time(monkeypatch):
     assert sides == [256, 512] * 2
 
 
-def test_a_floor_is_told_by_the_peaks_beside_it(conditions, monkeypatch):
+def test_a_floor_is_told_by_the_higher_of_the_peaks_before_and_after(conditions, monkeypatch):
     cost = Cost(operations=400e9, bytes=1e9)
-    assert floor_of(conditions, cost, "f32") == (2.0, "products"), "400 at 200 a second"
-    monkeypatch.setattr(measuring, "product_gflops", lambda precision, device, budget: 800.0)
-    assert floor_of(conditions, cost, "f32") == (0.5, "products"), "the machine has become faster"
-    monkeypatch.setattr(measuring, "copy_gb_s", lambda device, budget: 1.0)
-    assert floor_of(conditions, cost, "bf16") == (1.0, "copying")
-    assert conditions.paces == [200.0, 800.0]
+    pace = {"f32": 200.0, "bf16": 100.0, "copying": 10.0}
+    monkeypatch.setattr(measuring, "product_gflops", lambda precision, device, budget: pace[precision])
+    monkeypatch.setattr(measuring, "copy_gb_s", lambda device, budget: pace["copying"])
+    floors = []
+    for pace["f32"] in (200.0, 800.0, 100.0, 100.0):
+        floors.append(floor_of(conditions, cost, "f32"))
+    assert floors == [(2.0, "products"), (0.5, "products"), (0.5, "products"), (4.0, "products")]
+    assert conditions.paces == [200.0, 800.0, 100.0, 100.0]
+    pace |= {"bf16": 50.0, "copying": 0.1}
+    assert floor_of(conditions, cost, "bf16") == (4.0, "products"), "the last copying was at 10"
+    assert floor_of(conditions, cost, "bf16") == (10.0, "copying")
     assert expected_floor(conditions, cost, "f32") == 2.0, "plans are by the first peaks"

@@ -22,7 +22,10 @@ class Conditions:
     device: torch.device
     budget: Budget
     peaks: Peaks  # when the bench began
-    paces: list[float] = field(default_factory=list)  # GFLOP/s of f32 products beside each part
+    paces: list[float] = field(default_factory=list)  # GFLOP/s of f32 products after each part
+    latest: dict[str, float] = field(
+        default_factory=dict
+    )  # peaks after the last part, by the fields of Peaks
 
     def timed(self, call: Callable[[], Any], budget: Budget | None = None) -> Timing:
         """Seconds of a call, until the device has done what it was told."""
@@ -103,12 +106,18 @@ def expected_floor(conditions: Conditions, cost: Cost, precision: str) -> float:
 def floor_of(conditions: Conditions, cost: Cost, precision: str) -> tuple[float, str]:
     """The least seconds that a cost can take here and now, and what bounds it: "products" or "copying".
 
-    The peaks are measured again, beside what was just measured: a shared machine changes its pace within minutes.
+    The peaks are measured again, after what was just measured: a shared machine changes its pace within minutes. Of
+    those before and after it the higher ones count, since neighbours can only make a peak look lower.
     """
     device, whole = conditions.device, conditions.budget
     budget = replace(whole, seconds=whole.seconds / 5, least=min(3, whole.least), warm_up=1)
-    products = product_gflops(precision, device, budget)
+    now = {
+        f"{precision}_gflops": product_gflops(precision, device, budget),
+        "copy_gb_s": copy_gb_s(device, budget),
+    }
     if precision == "f32":
-        conditions.paces.append(products)
-    found: dict[str, Any] = {f"{precision}_gflops": products, "copy_gb_s": copy_gb_s(device, budget)}
-    return floor_seconds(cost, replace(conditions.peaks, **found), precision)
+        conditions.paces.append(now["f32_gflops"])
+    before = {name: conditions.latest.get(name, getattr(conditions.peaks, name)) for name in now}
+    conditions.latest.update(now)
+    higher: dict[str, Any] = {name: max(now[name], before[name]) for name in now}
+    return floor_seconds(cost, replace(conditions.peaks, **higher), precision)

@@ -84,8 +84,8 @@ def as_text(report: Report) -> str:
 
 FOOT = (
     "rate: median of the calls, and between the quartiles a half of them. floor: the matrix products alone at this",
-    "machine's peak, or the bytes alone at the speed at which it copies, whichever takes longer, both measured again",
-    "beside each part; in the actual game the game alone. plain: a simple eager implementation of the same.",
+    "machine's peak, or the bytes alone at the speed at which it copies, whichever takes longer, by the higher of the",
+    "peaks before and after it; in the actual game the game alone. plain: a simple eager implementation of the same.",
 )
 
 

@@ -171,7 +171,9 @@ def _with_budget(work: Work, table: dict[str, Any]) -> Work:
         select_actual=False,
         search="auto" if evolution.search == "gradient" else evolution.search,  # which learns in dreams alone
     )
-    rounds = replace(work.experiment.rounds, dreamers=(1,))  # nobody dreams, so nobody needs a share of the repeats
+    rounds = replace(
+        work.experiment.rounds, dreamers=(1,)
+    )  # nobody dreams, so nobody needs a share of the repeats
     return replace(work, experiment=replace(work.experiment, evolution=evolution, rounds=rounds))
 
 
