@@ -117,7 +117,7 @@ def floor_of(conditions: Conditions, cost: Cost, precision: str) -> tuple[float,
     }
     if precision == "f32":
         conditions.paces.append(now["f32_gflops"])
-    before = {name: conditions.latest.get(name, getattr(conditions.peaks, name)) for name in now}
+    first: dict[str, float] = {name: getattr(conditions.peaks, name) for name in now}
+    higher: dict[str, Any] = {name: max(now[name], conditions.latest.get(name, first[name])) for name in now}
     conditions.latest.update(now)
-    higher: dict[str, Any] = {name: max(now[name], before[name]) for name in now}
     return floor_seconds(cost, replace(conditions.peaks, **higher), precision)
