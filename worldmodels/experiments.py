@@ -10,7 +10,7 @@ from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
 from worldmodels.evaluation.score import EvaluationConfig
 from worldmodels.evolution.evolve import EvolutionConfig
-from worldmodels.evolution.gradient import GradientConfig
+from worldmodels.evolution.ppo import GradientConfig
 from worldmodels.memory.mdn_rnn import MDNRNNConfig
 from worldmodels.memory.train import MemoryTraining
 from worldmodels.rollouts.collect import CollectConfig
@@ -39,9 +39,7 @@ class RoundsConfig:
     count: int = 1
     vision_steps: tuple[int, ...] = (100_000,)
     memory_steps: tuple[int, ...] = (4000,)
-    dreamers: tuple[int, ...] = (
-        1,
-    )  # Ms that are trained and dream for C; it reads the memory of the first one alone
+    dreamers: tuple[int, ...] = (1,)  # Ms that dream for C; it reads the memory of the first alone
     generations: tuple[int, ...] = (1800,)
     worlds: tuple[str, ...] = ("dream",)  # in which C is evolved: M's dream, or the actual game
     horizons: tuple[int, ...] = (1000,)  # ticks of the episodes in which C is evolved
@@ -80,9 +78,7 @@ class Experiment:
     seed: int = 0
     action_repeat: int = 1  # steps of the game for which an action is held; the paper's agent acts at each
     backend: str = "auto"  # who plays while learning: EnvPool where it can, else Gymnasium
-    save_every: float = (
-        20.0  # seconds between two checkpoints of an unfinished training; results do not depend on it
-    )
+    save_every: float = 20.0  # seconds between checkpoints of an unfinished training; no result depends on it
     mirror: bool = False  # M also learns from every episode's mirror image, where the game has that symmetry
     rounds: RoundsConfig = RoundsConfig()
     collect: CollectConfig = CollectConfig()
@@ -107,15 +103,12 @@ class Experiment:
             raise ValueError(
                 "evolution.search gradient learns in dreams; give rounds.worlds dream, or evolution.search auto"
             )
-        if by_gradient and max(self.rounds.dreamers) > self.gradient.dreams:
+        shared, name = self.evolution.repeats, "evolution.repeats"  # what an individual's dreams are
+        if by_gradient:
+            shared, name = self.gradient.dreams, "gradient.dreams"
+        if max(self.rounds.dreamers) > shared:
             raise ValueError(
-                f"each of rounds.dreamers {self.rounds.dreamers} needs a dream, and there are "
-                f"gradient.dreams {self.gradient.dreams}"
-            )
-        if not by_gradient and max(self.rounds.dreamers) > self.evolution.repeats:
-            raise ValueError(
-                f"each of rounds.dreamers {self.rounds.dreamers} needs a dream of every individual, and there are "
-                f"evolution.repeats {self.evolution.repeats}"
+                f"each of rounds.dreamers {self.rounds.dreamers} needs a dream, and {name} is {shared}"
             )
 
 
@@ -240,30 +233,17 @@ def take_cover_best() -> Experiment:
 
 
 def take_cover_gradient() -> Experiment:
-    """Three rounds, some two hours on two cores: C learns in the dream by policy gradient, M from what C does outside.
-
-    What C does there is what M was wrong about, and the better C is at finding that, the more there is to learn: after
-    one round it is worse than an evolved one. Frames and ends of these episodes are learnt from, and no C is chosen by
-    its score.
-    """
-    demo = take_cover_demo()
+    """Three rounds, some two hours on two cores: C learns in the dream by policy gradient, and again from zero."""
+    best = take_cover_best()
+    rounds = replace(best.rounds, count=3, vision_steps=(5000, 0), memory_steps=(2400, 1600))
     return replace(
-        demo,
+        best,
         preset="gradient",
-        rounds=RoundsConfig(
-            count=3,
-            vision_steps=(5000, 0),
-            memory_steps=(2400, 1600),
-            generations=(120, 80),
-            horizons=(2100,),
-        ),
-        controller=replace(demo.controller, bias=True),  # it is learnt over features less their means
-        # From zero in each round: the C of the round before lives on what M was wrong about.
-        evolution=replace(demo.evolution, search="gradient", afresh=True, averaged=10),
-        collect=replace(demo.collect, episodes=(320,), ticks=(2100,)),
-        # Half of the episodes are C's own. In the others it is disturbed for half a second or so: it walks off, and has
-        # to come back.
-        noise=ActionNoise(sigma=0.8, correlation=0.95, share=0.5),
+        rounds=replace(rounds, generations=(120, 80)),
+        controller=replace(best.controller, bias=True),  # it is learnt over features less their means
+        evolution=replace(best.evolution, search="gradient", averaged=10),
+        collect=replace(best.collect, episodes=(320,)),
+        noise=replace(best.noise, share=0.5),  # half of the episodes are C's own, and say how good it is
     )
 
 

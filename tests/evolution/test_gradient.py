@@ -19,8 +19,10 @@ from worldmodels.errors import UserError
 from worldmodels.evolution import gradient as learning
 from worldmodels.evolution.evolve import EvolutionConfig, load_controller
 from worldmodels.evolution.fitness import returns
-from worldmodels.evolution.gradient import Dreamers, GradientConfig, learn
+from worldmodels.evolution.gradient import learn
 from worldmodels.evolution.policy import Policy, advantages
+from worldmodels.evolution.ppo import GradientConfig
+from worldmodels.evolution.trying import Dreamers
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.metrics import read_metrics
 from worldmodels.worlds.state import Step

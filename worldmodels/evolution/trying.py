@@ -1,0 +1,86 @@
+"""Dreams in which C tries things out, and goes on from where they stood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from worldmodels.controller.linear import ControllerConfig, squash
+from worldmodels.evolution.policy import Policy
+from worldmodels.worlds.state import RecordableWorld
+
+
+class Tried(NamedTuple):
+    """T ticks of B dreams and what came of them. After its end a dream goes on without counting."""
+
+    features: Tensor  # (T + 1, B, F), before each tick and after the last
+    outputs: Tensor  # (T, B, A), C's with the noise
+    rewards: Tensor  # (T, B), in the critic's unit
+    terminated: Tensor  # (T, B) bool
+    over: Tensor  # (T, B) bool, terminated or truncated
+    counts: Tensor  # (T, B) bool, not over before
+
+
+class Dreamers:
+    """Dreams of one world that go on from generation to generation, and begin anew where they have ended."""
+
+    def __init__(self, world: RecordableWorld, config: ControllerConfig, jerk_cost: float) -> None:
+        self.world, self.config, self.jerk_cost = world, config, jerk_cost
+
+    def begin(self, seeds: Sequence[int]) -> None:
+        """Begin one dream for each seed."""
+        self.world.reset(seeds)
+        count, device = len(seeds), self.world.device
+        self.earned = torch.zeros(count, device=device)  # since each began
+        self.before = torch.zeros(count, self.config.action_size, device=device)  # the last actions
+        self.acted = torch.zeros(count, dtype=torch.bool, device=device)  # whether there are any
+        self.over = torch.zeros(count, dtype=torch.bool, device=device)
+
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        """Everything the next tick depends on."""
+        return (self.earned, self.before, self.acted, self.over, *self.world.state)
+
+    @state.setter
+    def state(self, state: Sequence[Tensor]) -> None:
+        self.earned, self.before, self.acted, self.over, *rest = (
+            part.to(self.world.device) for part in state
+        )
+        self.world.state = tuple(rest)
+
+    def begin_anew(self, seeds: Sequence[int]) -> None:
+        """Those that are over begin anew, from the first of the seeds; there is a seed for each dream."""
+        rows = self.over.nonzero().squeeze(1)
+        if len(rows) == 0:
+            return
+        going_on = self.state
+        self.begin(seeds[: len(rows)])
+        self.state = [old.index_copy(0, rows, new) for old, new in zip(going_on, self.state, strict=True)]
+
+    @torch.no_grad()
+    def live(self, policy: Policy, noise: Tensor, reward_scale: float) -> Tried:
+        """Live through T ticks, with noise (T, B, A) of unit variance on C's outputs; none waits for the device."""
+        spread, seen = policy.log_noise.exp(), self.world.seen()
+        seens, outputs, rewards, terminated, overs, counts = [seen], [], [], [], [], []
+        for shock in noise:
+            tried = policy.means(seen) + spread * shock  # (B, A)
+            actions = squash(self.config, tried)
+            step = self.world.step(actions)
+            jerk = (actions - self.before).square().sum(dim=-1) * self.acted
+            reward = (step.reward - self.jerk_cost * jerk) * ~self.over
+            counts.append(~self.over)
+            self.earned, self.before = self.earned + reward, actions
+            self.acted = torch.ones_like(self.acted)
+            ends = step.terminated | step.truncated
+            seen = step.features
+            seens.append(seen)
+            outputs.append(tried)
+            rewards.append(reward * reward_scale)
+            terminated.append(step.terminated)
+            overs.append(ends)
+            self.over = self.over | ends
+        parts = seens, outputs, rewards, terminated, overs, counts
+        return Tried(*(torch.stack(part) for part in parts))
