@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from worldmodels.evolution.gradient import learn
 from worldmodels.evolution.policy import Policy, advantages
 from worldmodels.evolution.ppo import GradientConfig
 from worldmodels.evolution.trying import Dreamers
+from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.interrupt import Interrupt
 from worldmodels.runs.metrics import read_metrics
 from worldmodels.worlds.state import Step
 
@@ -73,6 +76,7 @@ def learnt(
     gradient: GradientConfig = GRADIENT,
     start: np.ndarray | None = None,
     worlds: int = 1,
+    save_every: float = 0.0,
 ) -> RunFolder:
     run = RunFolder(folder)
     learn(
@@ -87,7 +91,7 @@ def learnt(
         seed=1,
         made_from={"memory": "m"},
         start=start,
-        save_every=0.0,
+        save_every=save_every,
     )
     return run
 
@@ -156,6 +160,24 @@ def test_another_start_or_other_settings_begin_anew(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             learnt(tmp_path, start=start, gradient=gradient)
     assert numbers == [0, 1, 2, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]
+
+
+def test_ctrl_c_keeps_the_generation_that_was_going_on(tmp_path, monkeypatch):
+    interrupt = Interrupt()
+    monkeypatch.setattr(learning, "deferred_interrupt", lambda: nullcontext(interrupt))
+    generation = learning.Learning.generation
+
+    def pressed(self: Any, number: int) -> Any:
+        interrupt.requested = number == 1
+        return generation(self, number)
+
+    monkeypatch.setattr(learning.Learning, "generation", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        learnt(tmp_path, save_every=1e9)
+    run = RunFolder(tmp_path)
+    kept = load_checkpoint(run.resume(run.controller(0)), kind="controller-evolution")
+    assert kept.progress == {"generation": 2}
+    assert len(kept.weights["means"]) == 2
 
 
 def test_a_learning_that_diverges_says_what_to_do(tmp_path):
