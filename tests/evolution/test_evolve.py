@@ -166,7 +166,9 @@ def test_who_searches_follows_from_where_the_world_is():
         ("cpu", "auto"): "cma", ("cpu", "cma"): "cma", ("cpu", "device"): "device cpu",
         ("cuda:0", "auto"): "device cuda", ("cuda:0", "cma"): "cma", ("cuda:0", "device"): "device cuda",
     }  # fmt: skip
-    with pytest.raises(ValueError, match=r"evolution\.search must be auto, cma, device or gradient, got 'gpu'"):
+    with pytest.raises(
+        ValueError, match=r"evolution\.search must be auto, cma, device or gradient, got 'gpu'"
+    ):
         EvolutionConfig(search="gpu")  # pyright: ignore[reportArgumentType]
 
 
