@@ -160,11 +160,12 @@ def test_who_searches_follows_from_where_the_world_is():
     names = {
         (device, wanted): search_on(torch.device(device), wanted)
         for device in ("cpu", "cuda:0")
-        for wanted in ("auto", "cma", "device")
+        for wanted in ("auto", "cma", "device", "gradient")
     }
     assert names == {
         ("cpu", "auto"): "cma", ("cpu", "cma"): "cma", ("cpu", "device"): "device cpu",
         ("cuda:0", "auto"): "device cuda", ("cuda:0", "cma"): "cma", ("cuda:0", "device"): "device cuda",
+        ("cpu", "gradient"): "cma", ("cuda:0", "gradient"): "device cuda",  # where nothing can be learnt by it
     }  # fmt: skip
     with pytest.raises(
         ValueError, match=r"evolution\.search must be auto, cma, device or gradient, got 'gpu'"

@@ -23,9 +23,7 @@ class Conditions:
     budget: Budget
     peaks: Peaks  # when the bench began
     paces: list[float] = field(default_factory=list)  # GFLOP/s of f32 products after each part
-    latest: dict[str, float] = field(
-        default_factory=dict
-    )  # peaks after the last part, by the fields of Peaks
+    latest: dict[str, float] = field(default_factory=dict)  # after the last part, by the fields of Peaks
 
     def timed(self, call: Callable[[], Any], budget: Budget | None = None) -> Timing:
         """Seconds of a call, until the device has done what it was told."""

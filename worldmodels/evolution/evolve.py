@@ -40,7 +40,8 @@ class EvolutionConfig:
     repeats: int = 16  # R: episodes of each individual, the same for all of them
     sigma: float = 0.1  # first step size
     diagonal: bool = False  # separable CMA-ES: variances only, learns faster in few generations
-    # CMA-ES by the cma package, or ours on the device (auto: on GPUs); or no evolution but `gradient.learn`
+    # CMA-ES by the cma package, or ours on the device (auto: on GPUs). "gradient": in dreams no evolution but
+    # `gradient.learn`, elsewhere as auto.
     search: Literal["auto", "cma", "device", "gradient"] = "auto"
     patience: int | None = (
         None  # actual episodes end after so many ticks in a row without a positive reward; None: never
@@ -238,7 +239,7 @@ def save_controller(
 
 def search_on(device: torch.device, wanted: str) -> str:
     """Who seeks C in worlds on `device`: "cma", "device cpu" or "device cuda". The latter two draw other numbers."""
-    if wanted == "cma" or (wanted == "auto" and device.type != "cuda"):
+    if wanted == "cma" or (wanted != "device" and device.type != "cuda"):
         return "cma"
     return f"device {device.type}"
 

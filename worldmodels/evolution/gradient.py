@@ -66,9 +66,9 @@ def learn(
         learning = Learning(config, gradient, worlds, evolution.jerk_cost, begin_at, seed, round)
         if resume.exists():
             checkpoint = load_checkpoint(resume, kind=KIND)
-            if _goes_on(checkpoint, settings, made_from, begun, evolution.generations):
+            if _goes_on(checkpoint, settings, made_from, begin_at):
                 learning.put_back(checkpoint.weights)
-                means = list(checkpoint.weights["means"].numpy())
+                means = list(checkpoint.weights["means"].numpy())[: evolution.generations]
         done, saved = len(means), time.monotonic()
         with (
             MetricsLog(run, log_name, keep_before=done) as log,
@@ -103,15 +103,9 @@ def learn(
 
 
 def _goes_on(
-    checkpoint: Checkpoint,
-    settings: dict[str, Any],
-    made_from: Mapping[str, str],
-    begun: Mapping[str, Tensor],
-    generations: int,
+    checkpoint: Checkpoint, settings: dict[str, Any], made_from: Mapping[str, str], start: Tensor | None
 ) -> bool:
-    """Whether an unfinished one is of these settings, from the same C, and not further than is asked for."""
-    same = checkpoint.config == settings and checkpoint.made_from == dict(made_from)
-    starts = [weights.get("start") for weights in (checkpoint.weights, begun)]
-    if starts[0] is None or starts[1] is None:
-        return same and starts[0] is starts[1] and checkpoint.progress["generation"] <= generations
-    return same and torch.equal(starts[0], starts[1]) and checkpoint.progress["generation"] <= generations
+    """Whether an unfinished one is of these settings and began at the same C."""
+    began = checkpoint.weights.get("start")
+    same = began is start if began is None or start is None else torch.equal(began, start)
+    return same and checkpoint.config == settings and checkpoint.made_from == dict(made_from)

@@ -25,7 +25,7 @@ class Policy(nn.Module):
     the weights. A C without biases has none to shift by and is scaled only.
 
     Args:
-        shift, scale: (F,) mean and standard deviation of the features.
+        shift, scale: (F,) mean and standard deviation of the features; with `start` on the CPU, where it is built.
         noise: first standard deviation of the Gaussians.
         seed: of the critic's weights, and of a hidden layer's, which would never move from zero.
         start: parameters (n,) of the C to begin at; None begins at zero.
@@ -88,10 +88,8 @@ class Policy(nn.Module):
     def _scaled(self, parameters: Tensor, power: int) -> Tensor:
         """C's parameters (n,) for features that are shifted and scaled (power 1), or for those as they are (-1)."""
         size, features = self.config.hidden or self.config.action_size, self.config.feature_size
-        weights, rest = (
-            parameters[: size * features].view(size, features),
-            parameters[size * features :].clone(),
-        )
+        weights = parameters[: size * features].view(size, features)
+        rest = parameters[size * features :].clone()
         scaled = weights * self.scale**power
         if self.config.bias:
             rest[:size] += power * (weights if power > 0 else scaled) @ self.shift

@@ -60,7 +60,8 @@ class Learning:
     """C, the critic and their dreams, a generation at a time.
 
     Args:
-        start: parameters (n,) of the C to begin at; None begins at zero. seed, round: name the random streams.
+        start: parameters (n,) of the C to begin at, on the CPU; None begins at zero.
+        seed, round: name the random streams.
     """
 
     def __init__(
@@ -76,11 +77,10 @@ class Learning:
         self.gradient, self.seed, self.round = gradient, seed, round
         self.device = worlds[0].device
         self.dreamers = [Dreamers(world, config, jerk_cost) for world in worlds]
-        begin_at = None if start is None else start.to(self.device)
         self._begin()
-        shift, scale = self._scale_of_features(config, begin_at)
+        shift, scale = self._scale_of_features(config, start)
         first = stream(seed, "policy", round)
-        self.policy = Policy(config, shift, scale, gradient.noise, first, begin_at).to(self.device)
+        self.policy = Policy(config, shift, scale, gradient.noise, first, start).to(self.device)
         self._learning = dict(self.policy.named_parameters())
         critic = list(self.policy.critic.parameters())
         of_c = [self.policy.weights, self.policy.log_noise]
@@ -173,7 +173,7 @@ class Learning:
         return [torch.randn(shape, generator=generator, device=self.device) for shape in shapes]
 
     def _scale_of_features(self, config: ControllerConfig, start: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (F,) of what C sees while it tries wildly, from where it begins."""
+        """Mean and standard deviation (F,), on the CPU, of what C sees while it tries wildly, from where it begins."""
         size, device = config.feature_size, self.device
         wild = Policy(config, torch.zeros(size), torch.ones(size), 1.0, self.seed, start).to(device)
         total, squares = (torch.zeros(size, dtype=torch.float64, device=device) for _ in range(2))
@@ -188,7 +188,7 @@ class Learning:
                 squares += seen.square().sum(dim=(0, 1), dtype=torch.float64)
         mean = total / count
         deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
-        return mean.float(), (deviation + LEAST_SCALE).float()
+        return mean.float().cpu(), (deviation + LEAST_SCALE).float().cpu()
 
     @torch.no_grad()
     def _examples(self, tried: Tried) -> tuple[Tensor, ...]:

@@ -160,20 +160,17 @@ def _refuse_others(work: Work, parts: Parts, ours: dict[str, Any], budget: dict[
 
 def _with_budget(work: Work, table: dict[str, Any]) -> Work:
     """The same run with this budget for its evolutions, and no meter that would play more."""
-    evolution = work.experiment.evolution
     evolution = replace(
-        evolution,
+        work.experiment.evolution,
         generations=table["generations"],
         population=table["population"],
         repeats=table["repeats"],
         patience=table["patience"],
         meter_every=0,
         select_actual=False,
-        search="auto" if evolution.search == "gradient" else evolution.search,  # which learns in dreams alone
     )
-    rounds = replace(
-        work.experiment.rounds, dreamers=(1,)
-    )  # nobody dreams, so nobody needs a share of the repeats
+    # Nobody dreams, so no M needs a share of the repeats.
+    rounds = replace(work.experiment.rounds, dreamers=(1,))
     return replace(work, experiment=replace(work.experiment, evolution=evolution, rounds=rounds))
 
 
