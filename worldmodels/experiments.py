@@ -99,10 +99,6 @@ class Experiment:
         if not self.save_every >= 0:
             raise ValueError(f"save_every must not be negative, got {self.save_every}")
         by_gradient = self.evolution.search == "gradient"
-        if by_gradient and "actual" in self.rounds.worlds:
-            raise ValueError(
-                "evolution.search gradient learns in dreams; give rounds.worlds dream, or evolution.search auto"
-            )
         shared, name = self.evolution.repeats, "evolution.repeats"  # what an individual's dreams are
         if by_gradient:
             shared, name = self.gradient.dreams, "gradient.dreams"

@@ -69,6 +69,30 @@ class Pole:
         self.state = tuple(part[rows] for part in self.state)
 
 
+class ActualPole:
+    """The same as a game: where it stands cannot be kept, and what was played is counted."""
+
+    feature_size, horizon, at_once = 2, 40, 1000
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        self.pole, self.game_steps, self.began = Pole(), 0, []
+
+    def reset(self, seeds: Sequence[int]) -> Tensor:
+        self.tick = 0
+        self.began.append(list(seeds))
+        return self.pole.reset(seeds)
+
+    def step(self, actions: Tensor) -> Step:
+        assert self.tick < self.horizon, "no world is stepped beyond its horizon"
+        self.tick += 1
+        self.game_steps += int((~self.pole.state[2]).sum())
+        return self.pole.step(actions)
+
+    def keep(self, rows: Tensor) -> None:
+        self.pole.keep(rows)
+
+
 def learnt(
     folder: Path,
     config: ControllerConfig = POLE,
@@ -77,6 +101,7 @@ def learnt(
     start: np.ndarray | None = None,
     worlds: int = 1,
     save_every: float = 0.0,
+    kind: type[Pole] | type[ActualPole] = Pole,
 ) -> RunFolder:
     run = RunFolder(folder)
     learn(
@@ -84,7 +109,7 @@ def learnt(
         config,
         search,
         gradient,
-        [Pole() for _ in range(worlds)],
+        [kind() for _ in range(worlds)],
         path=run.controller(0),
         log_name="evolve-00",
         round=0,
@@ -114,11 +139,34 @@ def test_c_learns_to_stand_from_zero(tmp_path, config):
     assert log[-1]["mean"] > log[0]["mean"] + 10
 
 
-@pytest.mark.parametrize("worlds", [1, 2])
-def test_killed_anywhere_it_goes_on_to_the_same_c(tmp_path, monkeypatch, worlds):
+def test_c_learns_in_whole_episodes_of_a_game_whose_steps_are_counted(tmp_path):
+    run = learnt(tmp_path, gradient=replace(GRADIENT, dreams=32), kind=ActualPole)
+    assert stands_for(run) > 38, "of 40, without noise and critic"
+    played = load_checkpoint(run.controller(0), kind="controller").progress["game_steps"]
+    log = read_metrics(run, "evolve-00")
+    # Each tick pays 1, but the one in which it falls; four times they are looked at before.
+    earned = sum(32 * line["mean"] for line in log)
+    assert earned < played < earned + 32 * SEARCH.generations + 4 * 32 * 40
+
+
+def test_every_generation_of_a_game_has_episodes_of_its_own():
+    world = ActualPole()
+    gradient = replace(GRADIENT, dreams=4, batch_size=32)
+    searching = learning.Learning(POLE, gradient, [world], 0.0, None, 1, 0)
+    for number in range(3):
+        assert set(searching.generation(number)) >= {"best", "mean", "worst", "sigma"}
+        assert searching.dreamers[0].over.all(), "they are whole"
+    looks, played = world.began[:-3], world.began[-3:]
+    assert looks == [looks[0]] * 4, "the features are looked at for 160 ticks, in some of their own"
+    assert len({seed for seeds in [looks[0], *played] for seed in seeds}) == 16
+    assert not any(name.startswith("dreams.") for name in searching.state())
+
+
+@pytest.mark.parametrize(("worlds", "kind"), [(1, Pole), (2, Pole), (1, ActualPole)])
+def test_killed_anywhere_it_goes_on_to_the_same_c(tmp_path, monkeypatch, worlds, kind):
     search = replace(SEARCH, generations=6, averaged=4)
     start = np.array([0.001, 0, 0], np.float32)
-    whole = learnt(tmp_path / "whole", search=search, start=start, worlds=worlds)
+    whole = learnt(tmp_path / "whole", search=search, start=start, worlds=worlds, kind=kind)
     generation = learning.Learning.generation
 
     def killed(self: Any, number: int) -> Any:
@@ -130,11 +178,17 @@ def test_killed_anywhere_it_goes_on_to_the_same_c(tmp_path, monkeypatch, worlds)
     numbers: list[int] = []
     monkeypatch.setattr(learning.Learning, "generation", killed)
     with pytest.raises(KeyboardInterrupt):
-        learnt(tmp_path / "killed", search=search, start=start, worlds=worlds)
+        learnt(tmp_path / "killed", search=search, start=start, worlds=worlds, kind=kind)
     assert len(read_metrics(RunFolder(tmp_path / "killed"), "evolve-00")) == 3
-    run = learnt(tmp_path / "killed", search=search, start=start, worlds=worlds)
+    run = learnt(tmp_path / "killed", search=search, start=start, worlds=worlds, kind=kind)
     assert numbers == [0, 1, 2, 3, 3, 4, 5]
-    assert run.controller(0).read_bytes() == whole.controller(0).read_bytes()
+    ours, theirs = (load_checkpoint(r.controller(0), kind="controller") for r in (run, whole))
+    assert torch.equal(ours.weights["parameters"], theirs.weights["parameters"])
+    if kind is Pole:
+        assert run.controller(0).read_bytes() == whole.controller(0).read_bytes()
+    else:
+        looked_at_twice = ours.progress["game_steps"] - theirs.progress["game_steps"]
+        assert looked_at_twice > 0, "what was played twice counts twice"
     assert read_metrics(run, "evolve-00") == read_metrics(whole, "evolve-00")
     assert not run.resume(run.controller(0)).exists()
 
@@ -176,7 +230,7 @@ def test_ctrl_c_keeps_the_generation_that_was_going_on(tmp_path, monkeypatch):
         learnt(tmp_path, save_every=1e9)
     run = RunFolder(tmp_path)
     kept = load_checkpoint(run.resume(run.controller(0)), kind="controller-evolution")
-    assert kept.progress == {"generation": 2}
+    assert kept.progress == {"generation": 2, "game_steps": 0}
     assert len(kept.weights["means"]) == 2
     shorter = learnt(tmp_path, search=replace(SEARCH, generations=1))
     _, parameters, _ = load_controller(shorter.controller(0))

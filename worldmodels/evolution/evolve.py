@@ -40,8 +40,8 @@ class EvolutionConfig:
     repeats: int = 16  # R: episodes of each individual, the same for all of them
     sigma: float = 0.1  # first step size
     diagonal: bool = False  # separable CMA-ES: variances only, learns faster in few generations
-    # CMA-ES by the cma package, or ours on the device (auto: on GPUs). "gradient": in dreams no evolution but
-    # `gradient.learn`, elsewhere as auto.
+    # CMA-ES by the cma package, or ours on the device (auto: on GPUs). "gradient": no evolution but
+    # `gradient.learn`; an ablation evolves all the same, as auto.
     search: Literal["auto", "cma", "device", "gradient"] = "auto"
     patience: int | None = (
         None  # actual episodes end after so many ticks in a row without a positive reward; None: never

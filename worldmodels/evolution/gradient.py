@@ -1,7 +1,7 @@
-"""Learn C in the dream by policy gradient (PPO, Schulman et al. 2017) where it is not evolved.
+"""Learn C by policy gradient (PPO, Schulman et al. 2017), in dreams or in the actual game, where it is not evolved.
 
 Evolution knows of an episode only what it earned in all. Where a thousand ticks end by one mistake, that says little
-of any action, and a search for a thousand numbers by such returns is slow. Here each tick of a dream says whether it
+of any action, and a search for a thousand numbers by such returns is slow. Here each tick says whether it
 went better than expected. C stays what it is: one layer, deployed without noise and critic.
 """
 
@@ -26,7 +26,7 @@ from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.interrupt import deferred_interrupt
 from worldmodels.runs.metrics import MetricsLog
 from worldmodels.runs.progress import progress
-from worldmodels.worlds.state import RecordableWorld
+from worldmodels.worlds.state import World
 
 # Of an unfinished one's checkpoint, whoever searches: another search begins anew.
 KIND = "controller-evolution"
@@ -37,7 +37,7 @@ def learn(
     config: ControllerConfig,
     evolution: EvolutionConfig,
     gradient: GradientConfig,
-    worlds: Sequence[RecordableWorld],
+    worlds: Sequence[World],
     *,
     path: Path,
     log_name: str,
@@ -55,7 +55,7 @@ def learn(
     function of the state before it and its number, and the state is on disk: a killed one goes on to the same C.
     """
     begin_at = None if start is None else torch.from_numpy(start)
-    resume = run.resume(path)
+    resume, steps_before = run.resume(path), 0
     # C after each generation; the last ones are averaged, and the meter reads some again.
     means: list[np.ndarray] = []
     model = asdict(config) | {"action_kinds": list(config.action_kinds)}  # as a checkpoint gives it back
@@ -69,7 +69,12 @@ def learn(
             if _goes_on(checkpoint, settings, made_from, begin_at):
                 learning.put_back(checkpoint.weights)
                 means = list(checkpoint.weights["means"].numpy())[: evolution.generations]
+                steps_before = checkpoint.progress.get("game_steps", 0)
         done, saved = len(means), time.monotonic()
+
+        def game_steps() -> int:
+            return steps_before + sum(world.game_steps for world in worlds)
+
         with (
             MetricsLog(run, log_name, keep_before=done) as log,
             MeterLog(run, log_name, meter, evolution.meter_every, evolution.generations, done) as metered,
@@ -89,13 +94,13 @@ def learn(
                         kind=KIND,
                         config=settings,
                         weights=learning.state() | begun | {"means": torch.from_numpy(np.stack(means))},
-                        progress={"generation": generation + 1},
+                        progress={"generation": generation + 1, "game_steps": game_steps()},
                         made_from=made_from,
                     )
                     saved = time.monotonic()
                     if interrupt.requested:
                         raise KeyboardInterrupt
-    progressed = {"sigma": learning.noise, "game_steps": 0}
+    progressed = {"sigma": learning.noise, "game_steps": game_steps()}
     last = means[-evolution.averaged :]
     sha256 = save_controller(path, config, evolution, last, metered, progressed, made_from)
     resume.unlink(missing_ok=True)

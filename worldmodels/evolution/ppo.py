@@ -1,4 +1,4 @@
-"""A generation of learning by policy gradient (PPO, Schulman et al. 2017): dream, and learn from every tick of it."""
+"""A generation of learning by policy gradient (PPO, Schulman et al. 2017): live, and learn from every tick of it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
 from worldmodels.evolution.policy import Policy, advantages
-from worldmodels.evolution.trying import Dreamers, Tried
+from worldmodels.evolution.trying import Dreamers, Players, Tried
 from worldmodels.runs.seeds import stream, torch_stream
-from worldmodels.worlds.state import RecordableWorld
+from worldmodels.worlds.state import World, goes_on
 
 LOOKED_AT = 160  # ticks in which the features' scale is measured
 LARGEST_GRADIENT = 0.5  # norm of a step's gradient
@@ -24,7 +24,10 @@ LEAST_SCALE = 1e-3  # of a feature: what never moves is not blown up
 
 @dataclass(frozen=True)
 class GradientConfig:
-    """How C learns where evolution.search is "gradient". A generation is `dreams` x `ticks` of dream."""
+    """How C learns where evolution.search is "gradient". A generation is `dreams` x `ticks` of dream.
+
+    In the actual game it is `dreams` whole episodes, rounds.horizons ticks at most; a few dozen are enough there.
+    """
 
     dreams: int = 512  # at once; those that end begin anew
     ticks: int = 64  # of each between two updates
@@ -60,6 +63,7 @@ class Learning:
     """C, the critic and their dreams, a generation at a time.
 
     Args:
+        worlds: dreams, which go on from generation to generation, or one of actual games, which are played whole.
         start: parameters (n,) of the C to begin at, on the CPU; None begins at zero.
         seed, round: name the random streams.
     """
@@ -68,7 +72,7 @@ class Learning:
         self,
         config: ControllerConfig,
         gradient: GradientConfig,
-        worlds: Sequence[RecordableWorld],
+        worlds: Sequence[World],
         jerk_cost: float,
         start: Tensor | None,
         seed: int,
@@ -76,7 +80,11 @@ class Learning:
     ) -> None:
         self.gradient, self.seed, self.round = gradient, seed, round
         self.device = worlds[0].device
-        self.dreamers = [Dreamers(world, config, jerk_cost) for world in worlds]
+        self.dreamers = [
+            (Dreamers(world, config, jerk_cost) if goes_on(world) else Players(world, config, jerk_cost))
+            for world in worlds
+        ]
+        self.ticks = gradient.ticks if goes_on(worlds[0]) else worlds[0].horizon
         self._begin()
         shift, scale = self._scale_of_features(config, start)
         first = stream(seed, "policy", round)
@@ -169,7 +177,7 @@ class Learning:
     def _noise(self, number: int) -> list[Tensor]:
         """Of a generation, for the dreams of each world: (T, B, A), of unit variance."""
         generator = torch_stream(self.seed, "gradient-noise", self.round, number, device=self.device)
-        shapes = [(self.gradient.ticks, *those.before.shape) for those in self.dreamers]
+        shapes = [(self.ticks, *those.before.shape) for those in self.dreamers]
         return [torch.randn(shape, generator=generator, device=self.device) for shape in shapes]
 
     def _scale_of_features(self, config: ControllerConfig, start: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -178,7 +186,7 @@ class Learning:
         wild = Policy(config, torch.zeros(size), torch.ones(size), 1.0, self.seed, start).to(device)
         total, squares = (torch.zeros(size, dtype=torch.float64, device=device) for _ in range(2))
         count = torch.zeros((), dtype=torch.float64, device=device)
-        for number in range(-(-LOOKED_AT // self.gradient.ticks)):
+        for number in range(-(-LOOKED_AT // self.ticks)):
             for those, noise in zip(self.dreamers, self._noise(-1 - number), strict=True):
                 tried = those.live(wild, noise, 1.0)
                 counts = tried.counts.unsqueeze(2)

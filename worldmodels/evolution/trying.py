@@ -1,4 +1,4 @@
-"""Dreams in which C tries things out, and goes on from where they stood."""
+"""Episodes in which C tries things out: dreams that go on from where they stood, and games that are played whole."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 
 from worldmodels.controller.linear import ControllerConfig, squash
 from worldmodels.evolution.policy import Policy
-from worldmodels.worlds.state import RecordableWorld
+from worldmodels.worlds.state import RecordableWorld, World
 
 
 class Tried(NamedTuple):
-    """T ticks of B dreams and what came of them. After its end a dream goes on without counting."""
+    """T ticks of B episodes and what came of them. After its end one goes on without counting."""
 
     features: Tensor  # (T + 1, B, F), before each tick and after the last
     outputs: Tensor  # (T, B, A), C's with the noise
@@ -24,20 +24,53 @@ class Tried(NamedTuple):
     counts: Tensor  # (T, B) bool, not over before
 
 
-class Dreamers:
+class Trying:
+    """Episodes at once, in which C with noise on its outputs acts."""
+
+    def __init__(self, config: ControllerConfig, jerk_cost: float, device: torch.device) -> None:
+        self.config, self.jerk_cost, self.device = config, jerk_cost, device
+
+    def _nothing_yet(self, count: int) -> None:
+        self.earned = torch.zeros(count, device=self.device)  # since each began
+        self.before = torch.zeros(count, self.config.action_size, device=self.device)  # the last actions
+        self.acted = torch.zeros(count, dtype=torch.bool, device=self.device)  # whether there are any
+        self.over = torch.zeros(count, dtype=torch.bool, device=self.device)
+
+    def _live(self, world: World, seen: Tensor, policy: Policy, noise: Tensor, reward_scale: float) -> Tried:
+        spread = policy.log_noise.exp()
+        seens, outputs, rewards, terminated, overs, counts = [seen], [], [], [], [], []
+        for shock in noise:
+            tried = policy.means(seen) + spread * shock  # (B, A)
+            actions = squash(self.config, tried)
+            step = world.step(actions)
+            jerk = (actions - self.before).square().sum(dim=-1) * self.acted
+            reward = (step.reward - self.jerk_cost * jerk) * ~self.over
+            counts.append(~self.over)
+            self.earned, self.before = self.earned + reward, actions
+            self.acted = torch.ones_like(self.acted)
+            ends = step.terminated | step.truncated
+            seen = step.features
+            seens.append(seen)
+            outputs.append(tried)
+            rewards.append(reward * reward_scale)
+            terminated.append(step.terminated)
+            overs.append(ends)
+            self.over = self.over | ends
+        parts = seens, outputs, rewards, terminated, overs, counts
+        return Tried(*(torch.stack(part) for part in parts))
+
+
+class Dreamers(Trying):
     """Dreams of one world that go on from generation to generation, and begin anew where they have ended."""
 
     def __init__(self, world: RecordableWorld, config: ControllerConfig, jerk_cost: float) -> None:
-        self.world, self.config, self.jerk_cost = world, config, jerk_cost
+        super().__init__(config, jerk_cost, world.device)
+        self.world = world
 
     def begin(self, seeds: Sequence[int]) -> None:
         """Begin one dream for each seed."""
         self.world.reset(seeds)
-        count, device = len(seeds), self.world.device
-        self.earned = torch.zeros(count, device=device)  # since each began
-        self.before = torch.zeros(count, self.config.action_size, device=device)  # the last actions
-        self.acted = torch.zeros(count, dtype=torch.bool, device=device)  # whether there are any
-        self.over = torch.zeros(count, dtype=torch.bool, device=device)
+        self._nothing_yet(len(seeds))
 
     @property
     def state(self) -> tuple[Tensor, ...]:
@@ -63,24 +96,31 @@ class Dreamers:
     @torch.no_grad()
     def live(self, policy: Policy, noise: Tensor, reward_scale: float) -> Tried:
         """Live through T ticks, with noise (T, B, A) of unit variance on C's outputs; none waits for the device."""
-        spread, seen = policy.log_noise.exp(), self.world.seen()
-        seens, outputs, rewards, terminated, overs, counts = [seen], [], [], [], [], []
-        for shock in noise:
-            tried = policy.means(seen) + spread * shock  # (B, A)
-            actions = squash(self.config, tried)
-            step = self.world.step(actions)
-            jerk = (actions - self.before).square().sum(dim=-1) * self.acted
-            reward = (step.reward - self.jerk_cost * jerk) * ~self.over
-            counts.append(~self.over)
-            self.earned, self.before = self.earned + reward, actions
-            self.acted = torch.ones_like(self.acted)
-            ends = step.terminated | step.truncated
-            seen = step.features
-            seens.append(seen)
-            outputs.append(tried)
-            rewards.append(reward * reward_scale)
-            terminated.append(step.terminated)
-            overs.append(ends)
-            self.over = self.over | ends
-        parts = seens, outputs, rewards, terminated, overs, counts
-        return Tried(*(torch.stack(part) for part in parts))
+        return self._live(self.world, self.world.seen(), policy, noise, reward_scale)
+
+
+class Players(Trying):
+    """Whole episodes of a world that cannot go on where it was stopped: each generation plays new ones.
+
+    So there is nothing to keep of them, and a search that was killed meets the episodes that it would have met.
+    """
+
+    state: tuple[Tensor, ...] = ()
+
+    def __init__(self, world: World, config: ControllerConfig, jerk_cost: float) -> None:
+        super().__init__(config, jerk_cost, world.device)
+        self.world = world
+
+    def begin(self, seeds: Sequence[int]) -> None:
+        """The next episodes are those of the seeds."""
+        self._seeds = list(seeds)
+        self._nothing_yet(len(seeds))
+
+    begin_anew = begin  # all of them are over
+
+    @torch.no_grad()
+    def live(self, policy: Policy, noise: Tensor, reward_scale: float) -> Tried:
+        """As `Dreamers.live`, from the episodes' beginning on; T is at most the world's horizon."""
+        seen = self.world.reset(self._seeds)
+        self._nothing_yet(len(self._seeds))
+        return self._live(self.world, seen, policy, noise, reward_scale)

@@ -83,12 +83,13 @@ def grow(
             "meter": meter(work, vision, memory, dreaming),
         }
         controller, evolution = experiment.controller, replace(experiment.evolution, generations=generations)
-        if evolution.search == "gradient":
-            learn(work.run, controller, evolution, experiment.gradient, [dreaming, *others], **told)
-        else:
-            played = actual_world(work, vision, memory, features, horizon) if where == "actual" else None
-            with played or nullcontext(dreaming) as world:
-                evolve(work.run, controller, evolution, [world, *others], **told)
+        played = actual_world(work, vision, memory, features, horizon) if where == "actual" else None
+        with played or nullcontext(dreaming) as world:
+            worlds = [world, *others]
+            if evolution.search == "gradient":
+                learn(work.run, controller, evolution, experiment.gradient, worlds, **told)
+            else:
+                evolve(work.run, controller, evolution, worlds, **told)
     config, parameters, _ = load_controller(path, made_from)
     seeds = [stream(experiment.seed, "dream-score", i) for i in range(dreams)]
 
@@ -105,7 +106,7 @@ def grow(
 
 
 def ticks_of_generation(experiment: Experiment, horizon: int) -> int:
-    """Ticks that a generation dreams or plays at most."""
+    """Ticks that a generation of dreams lasts at most."""
     if experiment.evolution.search == "gradient":
         return experiment.gradient.dreams * experiment.gradient.ticks
     return experiment.evolution.population * experiment.evolution.repeats * horizon

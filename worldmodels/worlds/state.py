@@ -83,6 +83,11 @@ def records(world: World) -> TypeGuard[RecordableWorld]:
     return getattr(world, "records", False)
 
 
+def goes_on(world: World) -> TypeGuard[RecordableWorld]:
+    """Whether it says where its episodes stand, so that they go on after a stop; actual games do not."""
+    return hasattr(world, "seen")
+
+
 def features(kind: str, z: Tensor, memory: Recurrent) -> Tensor:
     """What C sees: "z" (B, Z), "zh" (B, Z + N) or "zch" (B, Z + 2N), in the order of these letters.
 
