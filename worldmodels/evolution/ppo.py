@@ -13,7 +13,7 @@ from torch import Tensor
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
 from worldmodels.evolution.policy import Policy, advantages
-from worldmodels.evolution.trying import Dreamers, Players, Tried
+from worldmodels.evolution.trying import Dreamers, Players, Tried, side_by_side
 from worldmodels.runs.seeds import stream, torch_stream
 from worldmodels.worlds.state import World, goes_on
 
@@ -26,7 +26,7 @@ LEAST_SCALE = 1e-3  # of a feature: what never moves is not blown up
 class GradientConfig:
     """How C learns where evolution.search is "gradient". A generation is `dreams` x `ticks` of dream.
 
-    In the actual game it is `dreams` whole episodes, rounds.horizons ticks at most; a few dozen are enough there.
+    In the actual game it is `dreams` whole episodes, rounds.horizons ticks at most; runs so far had 32.
     """
 
     dreams: int = 512  # at once; those that end begin anew
@@ -66,6 +66,7 @@ class Learning:
         worlds: dreams, which go on from generation to generation, or one of actual games, which are played whole.
         start: parameters (n,) of the C to begin at, on the CPU; None begins at zero.
         seed, round: name the random streams.
+        saved: where another one stood (`state`), to go on from there; None looks at the features first.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Learning:
         start: Tensor | None,
         seed: int,
         round: int,
+        saved: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.gradient, self.seed, self.round = gradient, seed, round
         self.device = worlds[0].device
@@ -86,7 +88,9 @@ class Learning:
         ]
         self.ticks = gradient.ticks if goes_on(worlds[0]) else worlds[0].horizon
         self._begin()
-        shift, scale = self._scale_of_features(config, start)
+        size = config.feature_size  # what was saved knows the scale: no game is played for it again
+        even = torch.zeros(size), torch.ones(size)
+        shift, scale = self._scale_of_features(config, start) if saved is None else even
         first = stream(seed, "policy", round)
         self.policy = Policy(config, shift, scale, gradient.noise, first, start).to(self.device)
         self._learning = dict(self.policy.named_parameters())
@@ -101,9 +105,11 @@ class Learning:
             averages = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
             self._adam.state[parameter] = {"step": torch.zeros((), device=self.device), **averages}
         self._begin()
+        if saved is not None:
+            self._put_back(saved)
 
     def generation(self, number: int) -> dict[str, float]:
-        """Dream, and learn from it: numbers of the dreams that ended, and of what was learnt."""
+        """Dream or play, and learn from it: numbers of the episodes that ended, and of what was learnt."""
         gradient = self.gradient
         for index, those in enumerate(self.dreamers):
             those.begin_anew(self._seeds(number, index, len(those.over)))
@@ -111,7 +117,7 @@ class Learning:
             those.live(self.policy, noise, gradient.reward_scale)
             for those, noise in zip(self.dreamers, self._noise(number), strict=True)
         ]
-        data = self._examples(Tried(*(torch.cat(parts, dim=1) for parts in zip(*tried, strict=True))))
+        data = self._examples(side_by_side(tried))
         generator = torch_stream(self.seed, "gradient-batches", self.round, number, device=self.device)
         critic, change = data[0].new_zeros(()), 0.0
         for _ in range(gradient.epochs):
@@ -156,7 +162,7 @@ class Learning:
             saved |= {f"adam.{key}.{name}": value for key, value in self._adam.state[parameter].items()}
         return saved
 
-    def put_back(self, saved: Mapping[str, Tensor]) -> None:
+    def _put_back(self, saved: Mapping[str, Tensor]) -> None:
         """Go on from where `state` was taken."""
         self.policy.load_state_dict({name: saved[f"policy.{name}"] for name in self.policy.state_dict()})
         for index, those in enumerate(self.dreamers):

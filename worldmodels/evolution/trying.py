@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +11,8 @@ from torch import Tensor
 from worldmodels.controller.linear import ControllerConfig, squash
 from worldmodels.evolution.policy import Policy
 from worldmodels.worlds.state import RecordableWorld, World
+
+Lived = TypeVar("Lived", bound=World)
 
 
 class Tried(NamedTuple):
@@ -24,25 +26,31 @@ class Tried(NamedTuple):
     counts: Tensor  # (T, B) bool, not over before
 
 
-class Trying:
-    """Episodes at once, in which C with noise on its outputs acts."""
+def side_by_side(tried: Iterable[Tried]) -> Tried:
+    """Several of T ticks each as one of all their episodes."""
+    return Tried(*(torch.cat(parts, dim=1) for parts in zip(*tried, strict=True)))
 
-    def __init__(self, config: ControllerConfig, jerk_cost: float, device: torch.device) -> None:
-        self.config, self.jerk_cost, self.device = config, jerk_cost, device
+
+class Trying(Generic[Lived]):
+    """Episodes of one world at once, in which C with noise on its outputs acts."""
+
+    def __init__(self, world: Lived, config: ControllerConfig, jerk_cost: float) -> None:
+        self.world, self.config, self.jerk_cost = world, config, jerk_cost
 
     def _nothing_yet(self, count: int) -> None:
-        self.earned = torch.zeros(count, device=self.device)  # since each began
-        self.before = torch.zeros(count, self.config.action_size, device=self.device)  # the last actions
-        self.acted = torch.zeros(count, dtype=torch.bool, device=self.device)  # whether there are any
-        self.over = torch.zeros(count, dtype=torch.bool, device=self.device)
+        device = self.world.device
+        self.earned = torch.zeros(count, device=device)  # since each began
+        self.before = torch.zeros(count, self.config.action_size, device=device)  # the last actions
+        self.acted = torch.zeros(count, dtype=torch.bool, device=device)  # whether there are any
+        self.over = torch.zeros(count, dtype=torch.bool, device=device)
 
-    def _live(self, world: World, seen: Tensor, policy: Policy, noise: Tensor, reward_scale: float) -> Tried:
+    def _live(self, seen: Tensor, policy: Policy, noise: Tensor, reward_scale: float) -> Tried:
         spread = policy.log_noise.exp()
         seens, outputs, rewards, terminated, overs, counts = [seen], [], [], [], [], []
         for shock in noise:
             tried = policy.means(seen) + spread * shock  # (B, A)
             actions = squash(self.config, tried)
-            step = world.step(actions)
+            step = self.world.step(actions)
             jerk = (actions - self.before).square().sum(dim=-1) * self.acted
             reward = (step.reward - self.jerk_cost * jerk) * ~self.over
             counts.append(~self.over)
@@ -60,12 +68,8 @@ class Trying:
         return Tried(*(torch.stack(part) for part in parts))
 
 
-class Dreamers(Trying):
+class Dreamers(Trying[RecordableWorld]):
     """Dreams of one world that go on from generation to generation, and begin anew where they have ended."""
-
-    def __init__(self, world: RecordableWorld, config: ControllerConfig, jerk_cost: float) -> None:
-        super().__init__(config, jerk_cost, world.device)
-        self.world = world
 
     def begin(self, seeds: Sequence[int]) -> None:
         """Begin one dream for each seed."""
@@ -96,20 +100,16 @@ class Dreamers(Trying):
     @torch.no_grad()
     def live(self, policy: Policy, noise: Tensor, reward_scale: float) -> Tried:
         """Live through T ticks, with noise (T, B, A) of unit variance on C's outputs; none waits for the device."""
-        return self._live(self.world, self.world.seen(), policy, noise, reward_scale)
+        return self._live(self.world.seen(), policy, noise, reward_scale)
 
 
-class Players(Trying):
+class Players(Trying[World]):
     """Whole episodes of a world that cannot go on where it was stopped: each generation plays new ones.
 
     So there is nothing to keep of them, and a search that was killed meets the episodes that it would have met.
     """
 
     state: tuple[Tensor, ...] = ()
-
-    def __init__(self, world: World, config: ControllerConfig, jerk_cost: float) -> None:
-        super().__init__(config, jerk_cost, world.device)
-        self.world = world
 
     def begin(self, seeds: Sequence[int]) -> None:
         """The next episodes are those of the seeds."""
@@ -120,7 +120,13 @@ class Players(Trying):
 
     @torch.no_grad()
     def live(self, policy: Policy, noise: Tensor, reward_scale: float) -> Tried:
-        """As `Dreamers.live`, from the episodes' beginning on; T is at most the world's horizon."""
-        seen = self.world.reset(self._seeds)
-        self._nothing_yet(len(self._seeds))
-        return self._live(self.world, seen, policy, noise, reward_scale)
+        """As `Dreamers.live`, from the episodes' beginning on, world.at_once of them; T is at most world.horizon."""
+        played, ends = [], []
+        for first in range(0, len(self._seeds), self.world.at_once):
+            those = slice(first, first + self.world.at_once)
+            seen = self.world.reset(self._seeds[those])
+            self._nothing_yet(len(seen))
+            played.append(self._live(seen, policy, noise[:, those], reward_scale))
+            ends.append((self.earned, self.before, self.acted, self.over))
+        self.earned, self.before, self.acted, self.over = map(torch.cat, zip(*ends, strict=True))
+        return side_by_side(played)

@@ -1,0 +1,56 @@
+"""C as something that tries: scaled features, Gaussians around its outputs, advantages, against their definitions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worldmodels.controller.linear import ControllerConfig, act, outputs
+from worldmodels.evolution.policy import Policy, advantages
+
+
+@given(st.integers(1, 6), st.integers(0, 2**31), st.floats(0, 0.99), st.floats(0, 1))
+def test_advantages_are_what_the_definition_says(ticks: int, seed: int, discount: float, trace: float):
+    generator = torch.Generator().manual_seed(seed)
+    rewards = torch.randn(ticks, 1, generator=generator, dtype=torch.float64)
+    values = torch.randn(ticks + 1, 1, generator=generator, dtype=torch.float64)
+    terminated = torch.rand(ticks, 1, generator=generator) < 0.2
+    over = terminated | (torch.rand(ticks, 1, generator=generator) < 0.2)
+    found = advantages(rewards, values, terminated, over, discount, trace)
+    for first in range(ticks):
+        expected, weight = 0.0, 1.0
+        for tick in range(first, ticks):
+            later = 0.0 if terminated[tick] else discount * float(values[tick + 1])
+            expected += weight * (float(rewards[tick]) + later - float(values[tick]))
+            weight *= discount * trace
+            if over[tick]:
+                break
+        assert float(found[first]) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("hidden", [0, 4])
+@pytest.mark.parametrize("bias", [True, False])
+def test_c_is_the_same_over_scaled_features_and_over_those_as_they_are(bias, hidden):
+    config = ControllerConfig(feature_size=5, action_kinds=("symmetric", "unit"), bias=bias, hidden=hidden)
+    torch.manual_seed(0)
+    shift, scale = 10 * torch.randn(5), torch.rand(5) * 3 + 0.1
+    start, seen = torch.randn(config.parameter_count), 10 * torch.randn(7, 5)
+    policy = Policy(config, shift, scale, 0.3, 0, start)
+    expected = outputs(config, start[None], seen[None])[0]
+    torch.testing.assert_close(policy.means(seen).detach(), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(policy.parameters_of_c(), start, rtol=1e-4, atol=1e-4)
+    zero = Policy(config, shift, scale, 0.3, 0)
+    assert torch.equal(
+        act(config, zero.parameters_of_c()[None], seen[None]), act(config, 0 * start[None], seen[None])
+    )
+
+
+def test_likelihoods_are_a_gaussians():
+    config = ControllerConfig(feature_size=5, action_kinds=("symmetric", "unit"))
+    policy = Policy(config, torch.zeros(5), torch.ones(5), 0.3, 0)
+    means, tried = torch.randn(6, 2), torch.randn(6, 2)
+    expected = torch.distributions.Normal(means, 0.3).log_prob(tried).sum(dim=1)
+    ours = policy.log_likelihood(means, tried).detach()
+    torch.testing.assert_close(ours - ours[0], expected - expected[0])
