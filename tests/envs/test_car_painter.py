@@ -1,4 +1,7 @@
-"""CarRacing painted faster: the same frames, rewards and ends as Gymnasium's, bit for bit."""
+"""CarRacing painted faster: the same frames, rewards and ends as Gymnasium's, bit for bit.
+
+And sketched: the same rewards and ends, and frames of which V sees nearly the same.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from worldmodels.envs.car_painter import ROWS, PaintedGame
+from worldmodels.envs.car_sketch import SketchedGame
+from worldmodels.envs.game import game, resized
+from worldmodels.envs.pool import open_pool
+from worldmodels.errors import UserError
+from worldmodels.pipeline.work import open_run
+from worldmodels.runs.pretrained import run_folder
+from worldmodels.vision.vae import pixels
 
 REPEATS = 3
 
@@ -124,3 +135,60 @@ def test_where_it_cannot_paint_gymnasium_does(monkeypatch: pytest.MonkeyPatch):
     frame = painted.step(weaving(0), look=False)[0]
     assert frame is not None
     assert np.array_equal(frame, reference.step(weaving(0))[0][:ROWS])
+
+
+@pytest.fixture(scope="module")
+def both() -> tuple[np.ndarray, np.ndarray]:
+    """Gymnasium's frames and sketches of the same moments, (N, 84, 96, 3) each, from the zoom of the start on."""
+    theirs, ours = [], []
+    for seed, drive in ((1, weaving), (2, weaving), (3, spinning)):
+        painted, sketched = PaintedGame(new_game()), SketchedGame(new_game())
+        theirs.append(painted.reset(seed))
+        ours.append(sketched.reset(seed))
+        assert sketched.paints
+        for tick in range(120):
+            look = tick % 3 == 2
+            frame, *told = painted.step(drive(tick), look)
+            sketch, *told_too = sketched.step(drive(tick), look)
+            assert told == told_too, "the game is the same"
+            assert (sketch is None) == (frame is None)
+            if frame is not None and sketch is not None:
+                theirs.append(frame)
+                ours.append(sketch)
+    return np.stack(theirs), np.stack(ours)
+
+
+def test_a_sketch_is_nearly_the_frame(both: tuple[np.ndarray, np.ndarray]):
+    theirs, ours = (resized(frames).astype(int) for frames in both)
+    away = np.abs(theirs - ours)
+    assert away.mean() < 1.5
+    assert np.quantile(away, 0.99) <= 8
+    assert away.max() < 70, "nothing that is there is missing"
+    assert away.max(axis=(1, 2, 3)).min() > 0, "they are not the same frames twice"
+
+
+def test_v_sees_nearly_the_same(both: tuple[np.ndarray, np.ndarray]):
+    vision = open_run(run_folder("pretrained:car-racing-dream"), "cpu").best().vision
+    (theirs, logvar), (ours, _) = (vision.encode(pixels(torch.from_numpy(resized(part)))) for part in both)
+    away = (theirs - ours).square().mean().sqrt()
+    assert away < 0.05 * theirs.std()
+    assert ((theirs - ours) / torch.exp(0.5 * logvar)).square().mean().sqrt() < 0.25, "of V's own doubt"
+
+
+def test_where_gymnasium_has_to_paint_nothing_is_sketched(monkeypatch: pytest.MonkeyPatch):
+    from gymnasium.envs.box2d.car_racing import CarRacing
+
+    paint: Any = CarRacing._render
+    monkeypatch.setattr(CarRacing, "_render", lambda env, mode: 255 - paint(env, mode))
+    reference, sketched = new_game(), SketchedGame(new_game())
+    assert np.array_equal(sketched.reset(1), reference.reset(seed=1)[0][:ROWS])
+    assert not sketched.paints
+    frame = sketched.step(weaving(0), look=False)[0]
+    assert frame is not None
+    assert np.array_equal(frame[:ROWS], reference.step(weaving(0))[0][:ROWS])
+
+
+@pytest.mark.parametrize("name", ["take-cover", "toy"])
+def test_what_nobody_sketches_is_refused(name: str):
+    with pytest.raises(UserError, match="--backend"):
+        open_pool(game(name), "sketch")

@@ -15,7 +15,7 @@ from worldmodels.errors import UserError
 Opened = tuple[GameSpec, str]
 
 
-@pytest.fixture(params=["toy auto", "car-racing envpool", "car-racing gymnasium"])
+@pytest.fixture(params=["toy auto", "car-racing envpool", "car-racing gymnasium", "car-racing sketch"])
 def played(request: pytest.FixtureRequest) -> Opened:
     name, backend = request.param.split()
     if backend == "envpool":

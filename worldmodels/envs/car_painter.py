@@ -52,7 +52,7 @@ class PaintedGame:
         """
         frame, reward, terminated, truncated, _ = self._game.step(action)
         if self.paints:
-            frame = self._paint() if look or terminated or truncated else None
+            frame = self._frame() if look or terminated or truncated else None
         else:
             frame = frame[:ROWS]
         return frame, float(reward), bool(terminated), bool(truncated)
@@ -73,6 +73,14 @@ class PaintedGame:
         self._corners, self._patches = corners, grass.shape[2]
         self._centers = corners.mean(axis=1)  # (K, 2)
         self._radius = float(np.linalg.norm(corners - self._centers[:, None], axis=2).max())
+
+    def _near(self, x: float, y: float, reach: float) -> np.ndarray:
+        """Rows of the corners, in the order of painting, of what may lie within `reach` of a place."""
+        away = ((self._centers - (x, y)) ** 2).sum(axis=1)
+        return np.flatnonzero(away < (reach + self._radius) ** 2)
+
+    def _frame(self) -> np.ndarray:
+        return self._paint()
 
     def _paint(self) -> np.ndarray:
         """The frame as `CarRacing._render` paints it, rows 0 to 83."""
@@ -95,7 +103,7 @@ class PaintedGame:
             return np.stack([part * zoom + by for part, by in zip(turned, shift, strict=True)], axis=-1)
 
         bar = height - height * ROWS // 96  # pixels of it, at the bottom
-        canvas, upright = _canvases(width, height, bar)
+        canvas, upright = canvases(width, height, bar)
         edge = rules.PLAYFIELD
         # Where the view ends, seen from the car: is there anything but the field in it?
         reach = math.hypot(width / 2, 0.75 * height) / zoom
@@ -107,7 +115,7 @@ class PaintedGame:
             gfxdraw.aapolygon(canvas, field, env.bg_color)
             gfxdraw.filled_polygon(canvas, field, env.bg_color)
 
-        near = np.flatnonzero(((self._centers - (x, y)) ** 2).sum(axis=1) < (reach + self._radius) ** 2)
+        near = self._near(x, y, reach)
         corners = on_canvas(self._corners[near])  # (K, 4, 2) pixels
         least, most = corners.min(axis=1), corners.max(axis=1)
         seen = ((most >= (-MARGIN, bar - MARGIN)) & (least <= (width + MARGIN, height + MARGIN))).all(axis=1)
@@ -127,7 +135,7 @@ class PaintedGame:
 
 
 @cache
-def _canvases(width: int, height: int, bar: int) -> tuple[Any, Any]:
+def canvases(width: int, height: int, bar: int) -> tuple[Any, Any]:
     """What all games of this process are painted on: upside down, and what is kept of it upright.
 
     They are painted one after the other, and memory that is at hand is faster than new memory.

@@ -11,9 +11,9 @@ Solved: a mean return of 900 over 100 episodes.
 Differences from the paper: the paper played gym's CarRacing-v0, which was finished by
 the last tile only. A car that leaves out up to 5 % of the tiles is now finished too, without their reward.
 
-The two backends are one game with two painters: on the same track, the same actions earn the same rewards.
-Their seeds draw different tracks, and EnvPool's frames are about 2/255 brighter and not antialiased
-(`tests/envs/` holds both to it).
+The backends are one game with three painters: on the same track, the same actions earn the same rewards. EnvPool's
+seeds draw other tracks than Gymnasium's, and its frames are about 2/255 brighter and not antialiased; sketches are
+of Gymnasium's tracks, and 1/255 brighter (`tests/envs/` holds all to it).
 """
 
 from worldmodels.envs.game import GameSpec
@@ -27,5 +27,6 @@ CAR_RACING = GameSpec(
     max_steps=1000,
     mirror_signs=(-1.0, 1.0, 1.0),
     options=(("lap_complete_percent", 0.95),),
-    painter="worldmodels.envs.car_painter",
+    painter="worldmodels.envs.car_painter:PaintedGame",
+    sketcher="worldmodels.envs.car_sketch:SketchedGame",
 )

@@ -52,7 +52,9 @@ class GameSpec:
     frame_key: str | None = None
     """Where the frame is in observations that are dictionaries; None: the observation is the frame."""
     painter: str | None = None
-    """Module whose `PaintedGame` paints the frames of Gymnasium's game faster; None: the game paints each itself."""
+    """Who paints the frames of Gymnasium's game faster, as "module:class"; None: the game paints each itself."""
+    sketcher: str | None = None
+    """Who paints frames that are nearly those, and faster still, likewise; None: nobody does."""
     resets_clean: bool = False
     """Whether an episode is a function of its seed on a game that was played before; else it is made afresh."""
 

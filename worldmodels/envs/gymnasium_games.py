@@ -21,10 +21,14 @@ Heard = Callable[[int, int, dict[str, Any]], None]  # worker, the first of its g
 
 
 class GymnasiumGames:
-    """B games on up to `workers` processes, which start at the first episode and stay until `close`."""
+    """B games on up to `workers` processes, which start at the first episode and stay until `close`.
 
-    def __init__(self, spec: GameSpec, workers: int) -> None:
+    Sketched, their frames are those of the game's sketcher, and everything else is the same.
+    """
+
+    def __init__(self, spec: GameSpec, workers: int, sketched: bool = False) -> None:
         self._spec = spec
+        self._painter = spec.sketcher if sketched else spec.painter
         self._most_workers = workers
         self._workers: list[HiredWorker] = []
         self._owners = np.zeros(0, np.int64)  # (B,) the worker that plays the game
@@ -85,7 +89,7 @@ class GymnasiumGames:
             "frame_shape": kept_shape,
             "frame_key": spec.frame_key,
             "resets_clean": spec.resets_clean,
-            "painter": spec.painter,
+            "painter": self._painter,
         }
         new = range(len(self._workers), count)
         for _ in new:

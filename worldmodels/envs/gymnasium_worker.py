@@ -30,7 +30,7 @@ STARTED_AT_ONCE = 4  # programs of games: each needs one core for a quarter of a
 
 
 class Game:
-    """A game that paints a frame at every step. `car_painter.PaintedGame` is the other kind."""
+    """A game that paints a frame at every step. `car_painter.PaintedGame` is another kind, and what sketches too."""
 
     def __init__(self, game: Any, frame_key: str | None) -> None:
         self._game, self._frame_key = game, frame_key
@@ -73,7 +73,8 @@ class WorkerGames:
             **self._request["options"],
         )
         if self._request["painter"] is not None:
-            return importlib.import_module(self._request["painter"]).PaintedGame(game)
+            module, painter = self._request["painter"].split(":")
+            return getattr(importlib.import_module(module), painter)(game)
         return Game(game, self._request["frame_key"])
 
     def start(self, seeds: list[int]) -> None:
