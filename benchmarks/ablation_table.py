@@ -10,6 +10,7 @@ from typing import Any
 
 from sweep_table import asked_for
 
+from worldmodels.pipeline.ablation import budget_of
 from worldmodels.pipeline.table import error_is_over, mean_error_std
 from worldmodels.report.published import FEATURES
 
@@ -30,12 +31,10 @@ def markdown(ablation: dict[str, Any]) -> str:
 
 def notes(ablation: dict[str, Any]) -> str:
     """What ± and the brackets are, and the budget."""
-    episodes = "1 episode" if ablation["repeats"] == 1 else f"{ablation['repeats']} episodes"
     return (
         f"Mean ± standard error over {error_is_over(ablation['table'])} (standard deviation of single episodes, pooled "
-        f"within each C; the paper's ± is one too). {ablation['generations']} generations of "
-        f"{ablation['population']} individuals in the actual game, {episodes} of at most "
-        f"{ablation['horizon']} ticks for each; {ablation['episodes']} actual episodes for each C, the same for all."
+        f"within each C; the paper's ± is one too). In the actual game {budget_of(ablation)} of at most "
+        f"{ablation['horizon']} ticks; {ablation['episodes']} actual episodes for each C, the same for all."
     )
 
 

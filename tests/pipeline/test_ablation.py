@@ -8,6 +8,7 @@ from typing import Any
 
 from worldmodels.cli import main
 from worldmodels.evolution.evolve import load_controller
+from worldmodels.evolution.ppo import Learning
 from worldmodels.pipeline.ablation import rows
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.folder import RunFolder
@@ -112,6 +113,40 @@ def test_what_is_there_is_not_done_again(toy_copy, monkeypatch, capsys, stop_at)
     assert {cell["actual"]["episodes"] for cell in table(toy_copy)["cells"]} == {3}
     assert main(["ablate", str(toy_copy), "--features", "z-hidden"]) == 0
     assert order(toy_copy) == [(0, "z"), (0, "z-hidden"), (0, "zh")]
+
+
+def test_by_gradient_cs_learn_and_go_on_where_they_were_stopped(toy_copy, monkeypatch, change, capsys):
+    change(toy_copy, lambda settings: settings.update(save_every=0))
+    command = ["ablate", str(toy_copy), *SHORT, "--features", "z,zh-untrained", "--search", "gradient"]
+    command += ["--repeats", "4"]
+    generation, numbers = Learning.generation, []
+
+    def once(learning: Any, number: int) -> Any:
+        numbers.append(number)
+        if numbers == [0, 1]:
+            raise KeyboardInterrupt
+        return generation(learning, number)
+
+    monkeypatch.setattr(Learning, "generation", once)
+    assert main(command) == 130
+    assert main(command) == 0
+    assert numbers == [0, 1, 1, 2, 0, 1, 2]
+    found, said = table(toy_copy), capsys.readouterr().out
+    assert (found["search"], found["population"], found["repeats"]) == ("gradient", 1, 4)
+    assert "3 generations of 4 episodes, by policy gradient, of at most 10 ticks" in said
+    assert "by policy gradient" in RunFolder(toy_copy).report.read_text()
+    stopped = made(toy_copy)
+    for name in stopped:
+        next(toy_copy.rglob(name)).unlink()
+    assert main(command) == 0
+    assert made(toy_copy) == stopped
+    for more, why in (
+        (["--search", "evolution"], "begun with search gradient, not evolution"),
+        (["--search", "gradient", "--population", "8"], "leave it out, or --search gradient"),
+        (["--search", "newton"], "--search takes evolution or gradient"),
+    ):
+        assert main(["ablate", str(toy_copy), *more]) == 2
+        assert why in capsys.readouterr().err
 
 
 def test_cs_of_another_budget_are_not_put_into_one_table(toy_copy, capsys):

@@ -20,7 +20,9 @@ from worldmodels.runs.pretrained import refuse_released
 PATIENCE = (
     25  # ticks without a positive reward that end an episode of an evolution, where the run does not say
 )
-BUDGET = ("generations", "population", "repeats", "horizon", "patience")  # the same for all Cs of a table
+# The same for all Cs of a table. Where C learns by gradient, its generations are of one individual.
+BUDGET = ("search", "generations", "population", "repeats", "horizon", "patience")
+SEARCHES = ("evolution", "gradient")
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,11 @@ class AblationConfig:
     features: tuple[str, ...] | None = (
         None  # of KINDS; z, z-hidden, and the run's own with M trained and untrained
     )
+    search: str | None = None  # of SEARCHES; evolution
     seeds: int = 1  # evolutions of each kind
     generations: int | None = None  # of each; 30
     population: int | None = None  # as in the run
-    repeats: int | None = None  # episodes of each individual; 1
+    repeats: int | None = None  # episodes of each individual; 1, or where C learns by gradient gradient.games
     horizon: int | None = None  # ticks of such an episode; a whole one
     episodes: int | None = None  # of the actual game, to score each C; 100
 
@@ -47,6 +50,10 @@ class AblationConfig:
                 raise UserError(f"--features names {kind} twice; leave one of them out")
         if self.features == ():
             raise UserError("--features needs at least one, as in --features z,z-hidden,zh,zh-untrained")
+        if self.search not in (None, *SEARCHES):
+            raise UserError(f"--search takes {' or '.join(SEARCHES)}, got {self.search!r}")
+        if self.search == "gradient" and self.population is not None:
+            raise UserError("--population is of an evolution: leave it out, or --search gradient")
         refuse_less_than_one(
             seeds=self.seeds,
             generations=self.generations,
@@ -101,13 +108,19 @@ def as_text(table: dict[str, Any]) -> str:
     for row in table["table"]:
         actual = mean_error_std(row["actual"])
         lines.append((row["features"], actual, f"{row['game_steps']:,}", str(row["seeds"])))
-    episodes = "1 episode" if table["repeats"] == 1 else f"{table['repeats']} episodes"
     return aligned(lines) + (
         f"\nmean ± standard error over {error_is_over(table['table'])} (standard deviation of single episodes); "
         f"{table['episodes']} actual episodes for each C\nsteps of the actual game in an evolution: "
-        f"{table['generations']} generations, {table['population']} individuals, {episodes} of at most "
-        f"{table['horizon']} ticks for each, the same for all"
+        f"{budget_of(table)} of at most {table['horizon']} ticks, the same for all"
     )
+
+
+def budget_of(table: dict[str, Any]) -> str:
+    """How much each C of a table was sought: "30 generations of 64 individuals, 1 episode for each"."""
+    episodes = "1 episode" if table["repeats"] == 1 else f"{table['repeats']} episodes"
+    if table.get("search") == "gradient":
+        return f"{table['generations']} generations of {episodes}, by policy gradient,"
+    return f"{table['generations']} generations of {table['population']} individuals, {episodes} for each,"
 
 
 def _begun(work: Work, parts: Parts, asked: AblationConfig) -> dict[str, Any]:
@@ -123,11 +136,15 @@ def _begun(work: Work, parts: Parts, asked: AblationConfig) -> dict[str, Any]:
         "memory": work.memory(parts.round)[1],
     }
     ours = there if isinstance(there, dict) and all(there.get(k) == v for k, v in of.items()) else {}
+    if ours:
+        ours = {"search": "evolution"} | ours  # older ones do not say
     evolution = work.experiment.evolution
+    by_gradient = (asked.search or ours.get("search")) == "gradient"
     usual = {
+        "search": "evolution",
         "generations": 30,
-        "population": evolution.population,
-        "repeats": 1,
+        "population": 1 if by_gradient else evolution.population,
+        "repeats": work.experiment.gradient.games if by_gradient else 1,
         "horizon": work.ticks,
         "patience": evolution.patience or PATIENCE,
     }
@@ -160,18 +177,24 @@ def _refuse_others(work: Work, parts: Parts, ours: dict[str, Any], budget: dict[
 
 def _with_budget(work: Work, table: dict[str, Any]) -> Work:
     """The same run with this budget for its evolutions, and no meter that would play more."""
+    own, by_gradient = work.experiment.evolution, table["search"] == "gradient"
     evolution = replace(
-        work.experiment.evolution,
+        own,
+        search="gradient" if by_gradient else "auto" if own.search == "gradient" else own.search,
+        worst=1.0 if by_gradient else own.worst,
         generations=table["generations"],
-        population=table["population"],
+        population=own.population if by_gradient else table["population"],
         repeats=table["repeats"],
         patience=table["patience"],
         meter_every=0,
         select_actual=False,
     )
     # Nobody dreams, so no M needs a share of the repeats.
-    rounds = replace(work.experiment.rounds, dreamers=(1,))
-    return replace(work, experiment=replace(work.experiment, evolution=evolution, rounds=rounds))
+    rounds = replace(work.experiment.rounds, dreamers=(1,), searches=())
+    games = table["repeats"] if by_gradient else work.experiment.gradient.games
+    gradient = replace(work.experiment.gradient, games=games)
+    changed = replace(work.experiment, evolution=evolution, gradient=gradient, rounds=rounds)
+    return replace(work, experiment=changed)
 
 
 def _cell(work: Work, parts: Parts, kind: str, seed: int, table: dict[str, Any]) -> Cell:

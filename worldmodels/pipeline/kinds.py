@@ -9,6 +9,7 @@ import torch
 
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.evolution.evolve import evolve, load_controller
+from worldmodels.evolution.gradient import learn
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.pipeline.ending import actual_score
 from worldmodels.pipeline.growing import actual_world, search_seed
@@ -41,7 +42,7 @@ KINDS = {
 def evolve_and_score(
     work: Work, parts: Parts, kind: str, seed: int, *, horizon: int, episodes: int
 ) -> dict[str, Any]:
-    """Evolve the C of a kind and seed as the run's evolution settings say, unless it is there, and score it.
+    """Seek the C of a kind and seed as the run's evolution settings say, unless it is there, and score it.
 
     Args:
         kind: of KINDS. horizon: ticks of an episode of the evolution, at most. episodes: of the score.
@@ -53,19 +54,20 @@ def evolve_and_score(
     config = _shape(work, memory, kind)
     made_from = {"vision": work.vision(parts.round)[1]} | ({"memory": memory_hash} if features != "z" else {})
     if not path.exists():
+        evolution = work.experiment.evolution
+        told: dict[str, Any] = {
+            "path": path,
+            "log_name": f"evolve-{path.stem.removeprefix('round-')}",
+            "round": parts.round,
+            "seed": search_seed(work, seed),
+            "made_from": made_from,
+            "save_every": work.experiment.save_every,
+        }
         with actual_world(work, parts.vision, memory, features, horizon) as world:
-            evolve(
-                work.run,
-                config,
-                work.experiment.evolution,
-                [world],
-                path=path,
-                log_name=f"evolve-{path.stem.removeprefix('round-')}",
-                round=parts.round,
-                seed=search_seed(work, seed),
-                made_from=made_from,
-                save_every=work.experiment.save_every,
-            )
+            if evolution.search == "gradient":
+                learn(work.run, config, evolution, work.experiment.gradient, [world], **told)
+            else:
+                evolve(work.run, config, evolution, [world], **told)
     config, parameters, _ = load_controller(path, made_from)
     grown = replace(parts, memory=memory, config=config, parameters=parameters.to(work.device))
     actual = actual_score(work, grown, episodes, actual_seed(work), "gymnasium")

@@ -45,6 +45,7 @@ class Ablation:
 
     rows: Sequence[Row]
     budget: Mapping[str, int | None]  # generations, population, repeats, horizon (ticks)
+    by_gradient: bool = False
 
 
 def read_ablation(folder: RunFolder, unreadable: list[str]) -> Ablation | None:
@@ -57,7 +58,7 @@ def read_ablation(folder: RunFolder, unreadable: list[str]) -> Ablation | None:
     cells = [mapping(cell) for cell in listed(content.get("cells"))]
     rows = [row for entry in listed(content.get("table")) if (row := _row(mapping(entry), cells))]
     budget = {name: whole(content.get(name)) for name in ("generations", "population", "repeats", "horizon")}
-    return Ablation(rows, budget) if rows else None
+    return Ablation(rows, budget, content.get("search") == "gradient") if rows else None
 
 
 def _row(entry: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> Row | None:

@@ -16,12 +16,14 @@ def ablate(arguments: Sequence[str]) -> None:
     zh-untrained: with that of an M with random weights. (zch and zch-untrained: with M's cell too, as in Take Cover.)
     V and M are those of a trained run, and its own C stays as it is. All have the same budget and the same tracks, and
     no dream is used: episodes end after 25 ticks without a positive reward, or after evolution.patience of the run.
+    With --search gradient they learn by policy gradient instead, which comes further in as many steps of the game.
     Run it again to go on; Cs that are there are not evolved again.
 
     Examples:
       worldmodels ablate runs/demo
       worldmodels ablate runs/demo --features z,zh --seeds 3      three evolutions of each
       worldmodels ablate runs/demo --generations 100 --population 32 --horizon 500
+      worldmodels ablate runs/demo --search gradient --generations 60      of 32 episodes each
       worldmodels ablate pretrained:car-racing-demo              in a copy, runs/pretrained-car-racing-demo
     """
 
@@ -35,10 +37,18 @@ def ablate(arguments: Sequence[str]) -> None:
                 help_behavior_hint="(default: z, z-hidden, and the run's own with M trained and untrained)",
             ),
         ] = None,
+        search: Annotated[
+            str | None,
+            tyro.conf.arg(
+                metavar="evolution|gradient", help="how", help_behavior_hint="(default: evolution)"
+            ),
+        ] = None,
         seeds: Annotated[int, tyro.conf.arg(metavar="N", help="evolutions of each")] = 1,
         generations: Annotated[int | None, number("of each evolution", "30")] = None,
         population: Annotated[int | None, number("individuals of a generation", "as in the run")] = None,
-        repeats: Annotated[int | None, number("episodes of each individual", "1")] = None,
+        repeats: Annotated[
+            int | None, number("episodes of each individual", "1; by gradient gradient.games")
+        ] = None,
         horizon: Annotated[
             int | None, number("ticks of an episode of an evolution, at most", "a whole episode")
         ] = None,
@@ -54,6 +64,7 @@ def ablate(arguments: Sequence[str]) -> None:
 
         asked = AblationConfig(
             features=None if features is None else tuple(filter(None, map(str.strip, features.split(",")))),
+            search=search,
             seeds=seeds,
             generations=generations,
             population=population,
