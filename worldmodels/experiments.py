@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
 from worldmodels.evaluation.score import EvaluationConfig
-from worldmodels.evolution.evolve import EvolutionConfig
+from worldmodels.evolution.evolve import SEARCHES, EvolutionConfig, Search
 from worldmodels.evolution.ppo import GradientConfig
 from worldmodels.memory.mdn_rnn import MDNRNNConfig
 from worldmodels.memory.train import MemoryTraining
@@ -44,12 +44,15 @@ class RoundsConfig:
     worlds: tuple[str, ...] = ("dream",)  # in which C is evolved: M's dream, or the actual game
     horizons: tuple[int, ...] = (1000,)  # ticks of the episodes in which C is evolved
     temperatures: tuple[float, ...] = ()  # of the dreams; empty: dream.temperature in every round
+    searches: tuple[str, ...] = ()  # as evolution.search, of each round; empty: that in every round
 
     def __post_init__(self) -> None:
         if any(not 0 < temperature < float("inf") for temperature in self.temperatures):
             raise ValueError(f"rounds.temperatures must be positive numbers, got {self.temperatures}")
         if not self.worlds or not set(self.worlds) <= set(WORLDS):
             raise ValueError(f"rounds.worlds must be of {' and '.join(WORLDS)}, got {self.worlds}")
+        if not set(self.searches) <= set(SEARCHES):
+            raise ValueError(f"rounds.searches must be of {', '.join(SEARCHES)}, got {self.searches}")
         if self.count < 1:
             raise ValueError(f"rounds.count must be at least 1, got {self.count}")
         for name in ("vision_steps", "memory_steps"):
@@ -77,7 +80,8 @@ class Experiment:
     preset: str = "paper"
     seed: int = 0
     action_repeat: int = 1  # steps of the game for which an action is held; the paper's agent acts at each
-    backend: str = "auto"  # who plays while learning: EnvPool where it can, else Gymnasium
+    # Who plays while learning: "auto" (EnvPool where it can, else Gymnasium), "gymnasium", "envpool" or "sketch".
+    backend: str = "auto"
     save_every: float = 20.0  # seconds between checkpoints of an unfinished training; no result depends on it
     mirror: bool = False  # M also learns from every episode's mirror image, where the game has that symmetry
     rounds: RoundsConfig = RoundsConfig()
@@ -90,7 +94,7 @@ class Experiment:
     dream: DreamConfig = DreamConfig(horizon=1000)
     controller: ControllerConfig = field(default_factory=ControllerConfig)
     evolution: EvolutionConfig = EvolutionConfig()
-    gradient: GradientConfig = GradientConfig()  # where evolution.search is "gradient"
+    gradient: GradientConfig = GradientConfig()  # where the search is "gradient"
     evaluation: EvaluationConfig = EvaluationConfig()
 
     def __post_init__(self) -> None:
@@ -98,14 +102,20 @@ class Experiment:
             raise ValueError(f"action_repeat must be at least 1, got {self.action_repeat}")
         if not self.save_every >= 0:
             raise ValueError(f"save_every must not be negative, got {self.save_every}")
-        by_gradient = self.evolution.search == "gradient"
-        shared, name = self.evolution.repeats, "evolution.repeats"  # what an individual's dreams are
-        if by_gradient:
-            shared, name = self.gradient.dreams, "gradient.dreams"
-        if max(self.rounds.dreamers) > shared:
-            raise ValueError(
-                f"each of rounds.dreamers {self.rounds.dreamers} needs a dream, and {name} is {shared}"
-            )
+        for search in {self.search(round) for round in range(self.rounds.count)}:
+            replace(self.evolution, search=search)  # says what does not go together
+            shared, name = self.evolution.repeats, "evolution.repeats"  # what an individual's dreams are
+            if search == "gradient":
+                shared, name = self.gradient.dreams, "gradient.dreams"
+            if max(self.rounds.dreamers) > shared:
+                raise ValueError(
+                    f"each of rounds.dreamers {self.rounds.dreamers} needs a dream, and {name} is {shared}"
+                )
+
+    def search(self, round: int) -> Search:
+        """How a round's C is sought."""
+        schedule = self.rounds.searches
+        return cast(Search, at_round(schedule, round)) if schedule else self.evolution.search
 
 
 def car_racing_paper() -> Experiment:
@@ -155,6 +165,34 @@ def car_racing_demo() -> Experiment:
         evaluation=EvaluationConfig(
             candidates=2, trial_episodes=8, episodes=16, random_episodes=8, dream_episodes=256
         ),
+    )
+
+
+def car_racing_actual() -> Experiment:
+    """The demo and two more rounds, some two hours on two cores: C learns in the actual game, as the paper's did.
+
+    The third round trains V and M for long on what the car sees while it drives, and C learns in their dream by policy
+    gradient. In the last one C goes on in the game itself, where it begins at what took a million frames there from
+    zero. Nothing chooses among Cs.
+    """
+    demo = car_racing_demo()
+    return replace(
+        demo,
+        preset="actual",
+        rounds=RoundsConfig(
+            count=4,
+            vision_steps=(500, 0, 4000, 0),
+            memory_steps=(1000, 700, 4000, 0),
+            generations=(80, 80, 40, 300),
+            worlds=("dream", "dream", "dream", "actual"),
+            horizons=(50, 100, 250),
+            searches=("auto", "auto", "gradient"),
+        ),
+        collect=replace(demo.collect, episodes=(16, 192, 0)),
+        dream=replace(demo.dream, lap=900.0, missed=4.2),
+        evolution=replace(demo.evolution, backend="sketch", patience=50),
+        gradient=GradientConfig(noise=0.4, last_noise=0.04, learning_rate=5e-4, epochs=6, batch_size=1000),
+        evaluation=replace(demo.evaluation, candidates=1, episodes=1000),
     )
 
 
@@ -275,7 +313,7 @@ def toy_demo() -> Experiment:
 
 
 PRESETS: dict[str, dict[str, Callable[[], Experiment]]] = {
-    "car-racing": {"demo": car_racing_demo, "paper": car_racing_paper},
+    "car-racing": {"demo": car_racing_demo, "paper": car_racing_paper, "actual": car_racing_actual},
     "take-cover": {
         "demo": take_cover_demo,
         "paper": take_cover_paper,

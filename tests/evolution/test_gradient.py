@@ -139,7 +139,7 @@ def test_c_learns_to_stand_from_zero(tmp_path, config):
 
 
 def test_c_learns_in_whole_episodes_of_a_game_whose_steps_are_counted(tmp_path):
-    run = learnt(tmp_path, gradient=replace(GRADIENT, dreams=32), kind=ActualPole)
+    run = learnt(tmp_path, gradient=replace(GRADIENT, games=32), kind=ActualPole)
     assert stands_for(run) > 38, "of 40, without noise and critic"
     played = load_checkpoint(run.controller(0), kind="controller").progress["game_steps"]
     log = read_metrics(run, "evolve-00")
@@ -150,8 +150,8 @@ def test_c_learns_in_whole_episodes_of_a_game_whose_steps_are_counted(tmp_path):
 
 def test_every_generation_of_a_game_has_episodes_of_its_own():
     world = ActualPole()
-    gradient = replace(GRADIENT, dreams=4, batch_size=32)
-    searching = learning.Learning(POLE, gradient, [world], 0.0, None, 1, 0)
+    gradient = replace(GRADIENT, games=4, batch_size=32)
+    searching = learning.Learning(POLE, gradient, [world], 4, None, 1, 0)
     for number in range(3):
         assert set(searching.generation(number)) >= {"best", "mean", "worst", "sigma"}
         assert searching.dreamers[0].over.all(), "they are whole"
@@ -161,11 +161,13 @@ def test_every_generation_of_a_game_has_episodes_of_its_own():
     assert not any(name.startswith("dreams.") for name in searching.state())
 
 
+@pytest.mark.parametrize("last_noise", [None, 0.05])
 @pytest.mark.parametrize(("worlds", "kind"), [(1, Pole), (2, Pole), (1, ActualPole)])
-def test_killed_anywhere_it_goes_on_to_the_same_c(tmp_path, monkeypatch, worlds, kind):
-    search = replace(SEARCH, generations=6, averaged=4)
+def test_killed_anywhere_it_goes_on_to_the_same_c(tmp_path, monkeypatch, worlds, kind, last_noise):
+    search, gradient = replace(SEARCH, generations=6, averaged=4), replace(GRADIENT, last_noise=last_noise)
     start = np.array([0.001, 0, 0], np.float32)
-    whole = learnt(tmp_path / "whole", search=search, start=start, worlds=worlds, kind=kind)
+    told = {"search": search, "gradient": gradient, "start": start, "worlds": worlds, "kind": kind}
+    whole = learnt(tmp_path / "whole", **told)
     generation = learning.Learning.generation
 
     def killed(self: Any, number: int) -> Any:
@@ -177,9 +179,9 @@ def test_killed_anywhere_it_goes_on_to_the_same_c(tmp_path, monkeypatch, worlds,
     numbers: list[int] = []
     monkeypatch.setattr(learning.Learning, "generation", killed)
     with pytest.raises(KeyboardInterrupt):
-        learnt(tmp_path / "killed", search=search, start=start, worlds=worlds, kind=kind)
+        learnt(tmp_path / "killed", **told)
     assert len(read_metrics(RunFolder(tmp_path / "killed"), "evolve-00")) == 3
-    run = learnt(tmp_path / "killed", search=search, start=start, worlds=worlds, kind=kind)
+    run = learnt(tmp_path / "killed", **told)
     assert numbers == [0, 1, 2, 3, 3, 4, 5]
     assert run.controller(0).read_bytes() == whole.controller(0).read_bytes(), (
         "and nothing is played twice for it"
@@ -307,10 +309,53 @@ def test_a_jerk_costs_from_the_second_action_on():
     assert tried.rewards[:, 0].tolist() == pytest.approx([1.0, 1 - 0.1 * jump**2])
 
 
+def test_the_noise_falls_by_an_even_factor_and_the_rate_with_it_to_zero():
+    gradient = replace(GRADIENT, noise=0.4, last_noise=0.1, learning_rate=0.01)
+    paces = [gradient.pace(number, 5) for number in range(5)]
+    noises, rates = zip(*(pace for pace in paces if pace is not None), strict=True)
+    np.testing.assert_allclose(noises, [0.4, 0.2 * 2**0.5, 0.2, 0.1 * 2**0.5, 0.1])
+    np.testing.assert_allclose(rates, [0.01, 0.008 / 2**0.5, 0.003, 0.004 / 8**0.5, 0.0005])
+    assert gradient.pace(0, 1) == (0.4, 0.01), "a single one is the first one"
+    assert GRADIENT.pace(3, 5) is None
+
+
+def test_a_noise_that_falls_is_what_is_tried_and_is_not_learnt(tmp_path):
+    # Its rate falls to nothing: on average it is a quarter of the first one.
+    run = learnt(tmp_path, gradient=replace(GRADIENT, last_noise=0.05, learning_rate=0.04))
+    log = read_metrics(run, "evolve-00")
+    expected = 0.5 * 0.1 ** (np.arange(25) / 24)
+    np.testing.assert_allclose([line["sigma"] for line in log], expected, rtol=1e-5)
+    assert stands_for(run) > 38, "of 40, without noise and critic"
+    assert stands_for(learnt(tmp_path / "learnt")) > 38
+    assert read_metrics(RunFolder(tmp_path / "learnt"), "evolve-00")[-1]["sigma"] != log[-1]["sigma"]
+
+
+def test_of_other_generations_a_noise_that_falls_is_another_one(tmp_path, monkeypatch):
+    first: list[int] = []
+    generation = learning.Learning.generation
+
+    def counted(self: Any, number: int) -> Any:
+        first.append(number)
+        if first == [0, 1, 2]:
+            raise KeyboardInterrupt
+        return generation(self, number)
+
+    monkeypatch.setattr(learning.Learning, "generation", counted)
+    falls = replace(GRADIENT, last_noise=0.1)
+    with pytest.raises(KeyboardInterrupt):
+        learnt(tmp_path, search=replace(SEARCH, generations=4), gradient=falls)
+    learnt(tmp_path, search=replace(SEARCH, generations=5), gradient=falls)
+    assert first == [0, 1, 2, 0, 1, 2, 3, 4]
+
+
 @pytest.mark.parametrize(
     "setting",
     [
         {"dreams": 0},
+        {"games": 0},
+        {"last_noise": 0.0},
+        {"noise": 0.3, "last_noise": 0.4},
+        {"jerk_cost": -0.1},
         {"discount": 1.0},
         {"trace": 1.5},
         {"noise": 0.0},

@@ -121,9 +121,27 @@ def test_an_ablation_of_it_evolves_in_the_game(run: RunFolder, tmp_path: Path):
 
 def test_in_the_actual_game_c_learns_too_and_what_it_played_is_counted(tiny: list[str], tmp_path: Path):
     run = RunFolder(tmp_path / "run")
-    options = [*tiny, *BY_GRADIENT, "--rounds.worlds", "dream", "actual"]
+    by_gradient = [*BY_GRADIENT[2:], "--rounds.searches", "auto", "gradient", "--gradient.games", "5"]
+    options = [*tiny, *by_gradient, "--rounds.worlds", "dream", "actual", "--gradient.last-noise", "0.1"]
     assert main(["train", "toy", "--run", str(run.path), *options]) == 0
     dreamt, played = (load_checkpoint(run.controller(r), kind="controller").progress for r in (0, 1))
     assert dreamt["game_steps"] == 0
     assert played["game_steps"] > 0
     assert len(read_metrics(run, "evolve-01")) == played["generations"]
+    assert "critic" not in read_metrics(run, "evolve-00")[0], "the first round's C was evolved"
+    assert read_metrics(run, "evolve-01")[-1]["sigma"] == pytest.approx(0.1)
+
+
+def test_searches_that_do_not_go_together_with_the_rest_are_refused_before_a_run_begins(
+    tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    command = ["train", "toy", "--run", str(tmp_path / "run"), *tiny]
+    for options, why in (
+        (["--rounds.searches", "newton"], "rounds.searches must be of auto, cma, device, gradient"),
+        (["--rounds.searches", "auto", "gradient", "--evolution.worst", "0.5"], "give it 1, got 0.5"),
+    ):
+        with pytest.raises(SystemExit) as refused:
+            main([*command, *options])
+        assert refused.value.code == 2
+        assert why in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run").exists()

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from worldmodels.runs.progress import progress
 from worldmodels.runs.seeds import stream
 from worldmodels.worlds.state import World
 
+Search = Literal["auto", "cma", "device", "gradient"]
+SEARCHES: tuple[Search, ...] = get_args(Search)
+
 # Settings that the search does not depend on.
 BESIDE_THE_SEARCH = ("generations", "averaged", "meter_every", "meter_episodes", "select_actual")
 
@@ -42,7 +45,10 @@ class EvolutionConfig:
     diagonal: bool = False  # separable CMA-ES: variances only, learns faster in few generations
     # CMA-ES by the cma package, or ours on the device (auto: on GPUs). "gradient": no evolution but
     # `gradient.learn`; an ablation evolves all the same, as auto.
-    search: Literal["auto", "cma", "device", "gradient"] = "auto"
+    search: Search = "auto"
+    backend: str | None = (
+        None  # who plays where C is sought in the actual game; None: as in the run's other stages
+    )
     patience: int | None = (
         None  # actual episodes end after so many ticks in a row without a positive reward; None: never
     )
@@ -64,11 +70,11 @@ class EvolutionConfig:
                 "evolution needs generations >= 1, population >= 4 and repeats >= 1, got "
                 f"{self.generations}, {self.population}, {self.repeats}"
             )
-        if self.search not in ("auto", "cma", "device", "gradient"):
+        if self.search not in SEARCHES:
             raise ValueError(f"evolution.search must be auto, cma, device or gradient, got {self.search!r}")
         if self.search == "gradient" and self.worst < 1:
             raise ValueError(
-                f"evolution.worst is of evolutions, and evolution.search is gradient: give it 1, got {self.worst}"
+                f"evolution.worst is of evolutions, and the search is gradient: give it 1, got {self.worst}"
             )
         if not 0 < self.worst <= 1:
             raise ValueError(f"evolution.worst must lie above 0 and not above 1, got {self.worst}")

@@ -50,17 +50,19 @@ def learn(
 ) -> str:
     """Learn for evolution.generations and save C at `path`; returns its sha256. Arguments as those of `evolve`.
 
-    Of `evolution` the generations, averaged, jerk_cost, the meter and select_actual are used, and patience by actual
-    worlds. The log's best, mean and worst are of the episodes that ended in a generation, with the noise; its sigma is
-    that noise's. A generation is a function of the state before it and its number, and the state is on disk: a killed
-    one goes on to the same C.
+    Of `evolution` the generations, averaged, the meter and select_actual are used, and patience by actual worlds. The
+    log's best, mean and worst are of the episodes that ended in a generation, with the noise; its sigma is that
+    noise's. A generation is a function of the state before it and its number, and the state is on disk: a killed one
+    goes on to the same C.
     """
     begin_at = None if start is None else torch.from_numpy(start)
     resume, steps_before = run.resume(path), 0
     # C after each generation; the last ones are averaged, and the meter reads some again.
     means: list[np.ndarray] = []
     model = asdict(config) | {"action_kinds": list(config.action_kinds)}  # as a checkpoint gives it back
-    searched = {name: getattr(evolution, name) for name in ("search", "jerk_cost", "patience")}
+    searched: dict[str, Any] = {name: getattr(evolution, name) for name in ("search", "backend", "patience")}
+    if gradient.last_noise is not None:
+        searched["generations"] = evolution.generations  # the noise falls by them, from the first one on
     searched["worlds_go_on"] = goes_on(worlds[0])  # what is kept of a dream is not kept of a game
     settings = {"model": model, "evolution": searched, "gradient": asdict(gradient)}
     begun = {} if begin_at is None else {"start": begin_at}
@@ -72,7 +74,9 @@ def learn(
                 saved_state = checkpoint.weights
                 means = list(saved_state["means"].numpy())[: evolution.generations]
                 steps_before = checkpoint.progress.get("game_steps", 0)
-        learning = Learning(config, gradient, worlds, evolution.jerk_cost, begin_at, seed, round, saved_state)
+        learning = Learning(
+            config, gradient, worlds, evolution.generations, begin_at, seed, round, saved_state
+        )
         done, saved = len(means), time.monotonic()
 
         def game_steps() -> int:

@@ -24,27 +24,42 @@ LEAST_SCALE = 1e-3  # of a feature: what never moves is not blown up
 
 @dataclass(frozen=True)
 class GradientConfig:
-    """How C learns where evolution.search is "gradient". A generation is `dreams` x `ticks` of dream.
+    """How C learns where the search is "gradient".
 
-    In the actual game it is `dreams` whole episodes, rounds.horizons ticks at most; runs so far had 32.
+    A generation is `dreams` x `ticks` of dream, or `games` whole episodes of the actual game, each of at most
+    rounds.horizons ticks.
     """
 
     dreams: int = 512  # at once; those that end begin anew
     ticks: int = 64  # of each between two updates
+    games: int = 32
     discount: float = 0.99  # of a reward for each tick that it comes later
     trace: float = 0.95  # lambda of the advantages
     noise: float = 0.5  # first standard deviation of what is tried, on C's outputs before tanh
-    learning_rate: float = 3e-4
+    # The last one: the noise falls to it by an even factor a generation, and C's rate with it and to zero. C comes to
+    # lean on a noise that stays, and earns less without it. None: the noise is learnt, and the rate stays.
+    last_noise: float | None = None
+    learning_rate: float = 3e-4  # of C and the noise
     critic_rate: float = 1e-3  # learning rate of the critic
     epochs: int = 4  # passes over a generation's ticks, at most
     most_change: float = 0.02  # KL divergence of what is tried from what was, at which the passes end
     batch_size: int = 4096  # ticks
     clip: float = 0.2  # how far a pass may change the likelihood of what was tried
     reward_scale: float = 0.1  # of the critic's unit
+    jerk_cost: float = 0.0  # taken off each tick for |action - action before|^2, in the game's units
 
     def __post_init__(self) -> None:
-        if min(self.dreams, self.ticks, self.epochs, self.batch_size) < 1:
-            raise ValueError(f"gradient.dreams, ticks, epochs and batch_size must be at least 1, got {self}")
+        if min(self.dreams, self.ticks, self.games, self.epochs, self.batch_size) < 1:
+            raise ValueError(
+                f"gradient.dreams, ticks, games, epochs and batch_size must be at least 1, got {self}"
+            )
+        if self.jerk_cost < 0:
+            raise ValueError(f"gradient.jerk_cost must not be negative, got {self.jerk_cost}")
+        if self.last_noise is not None and not 0 < self.last_noise <= self.noise:
+            raise ValueError(
+                f"gradient.last_noise must lie above 0 and not above gradient.noise, which is {self.noise}, got "
+                f"{self.last_noise}"
+            )
         if not (0 <= self.discount < 1 and 0 <= self.trace <= 1):
             raise ValueError(f"gradient needs discount in [0, 1) and trace in [0, 1], got {self}")
         sizes = (
@@ -58,12 +73,20 @@ class GradientConfig:
         if min(sizes) <= 0:
             raise ValueError(f"all sizes and rates of gradient must be above 0, got {self}")
 
+    def pace(self, number: int, generations: int) -> tuple[float, float] | None:
+        """The noise of a generation and C's learning rate in it, of so many generations; None where it is learnt."""
+        if self.last_noise is None:
+            return None
+        noise = self.noise * (self.last_noise / self.noise) ** (number / max(1, generations - 1))
+        return noise, self.learning_rate * noise / self.noise * (1 - number / generations)
+
 
 class Learning:
     """C, the critic and their dreams, a generation at a time.
 
     Args:
         worlds: dreams, which go on from generation to generation, or one of actual games, which are played whole.
+        generations: how many there will be, by which the noise falls.
         start: parameters (n,) of the C to begin at, on the CPU; None begins at zero.
         seed, round: name the random streams.
         saved: where another one stood (`state`), to go on from there; None looks at the features first.
@@ -74,25 +97,27 @@ class Learning:
         config: ControllerConfig,
         gradient: GradientConfig,
         worlds: Sequence[World],
-        jerk_cost: float,
+        generations: int,
         start: Tensor | None,
         seed: int,
         round: int,
         saved: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self.gradient, self.seed, self.round = gradient, seed, round
+        self.gradient, self.generations, self.seed, self.round = gradient, generations, seed, round
         self.device = worlds[0].device
         self.dreamers = [
-            (Dreamers(world, config, jerk_cost) if goes_on(world) else Players(world, config, jerk_cost))
-            for world in worlds
+            (Dreamers if goes_on(world) else Players)(world, config, gradient.jerk_cost) for world in worlds
         ]
-        self.ticks = gradient.ticks if goes_on(worlds[0]) else worlds[0].horizon
+        dreams = goes_on(worlds[0])
+        self.ticks = gradient.ticks if dreams else worlds[0].horizon
+        self.episodes = gradient.dreams if dreams else gradient.games
         self._begin()
         size = config.feature_size  # what was saved knows the scale: no game is played for it again
         even = torch.zeros(size), torch.ones(size)
         shift, scale = self._scale_of_features(config, start) if saved is None else even
         first = stream(seed, "policy", round)
         self.policy = Policy(config, shift, scale, gradient.noise, first, start).to(self.device)
+        self.policy.log_noise.requires_grad_(gradient.last_noise is None)
         self._learning = dict(self.policy.named_parameters())
         critic = list(self.policy.critic.parameters())
         of_c = [self.policy.weights, self.policy.log_noise]
@@ -111,6 +136,10 @@ class Learning:
     def generation(self, number: int) -> dict[str, float]:
         """Dream or play, and learn from it: numbers of the episodes that ended, and of what was learnt."""
         gradient = self.gradient
+        if (pace := gradient.pace(number, self.generations)) is not None:
+            noise, self._adam.param_groups[0]["lr"] = pace
+            with torch.no_grad():
+                self.policy.log_noise.fill_(math.log(noise))
         for index, those in enumerate(self.dreamers):
             those.begin_anew(self._seeds(number, index, len(those.over)))
         tried = [
@@ -174,7 +203,7 @@ class Learning:
     def _begin(self) -> None:
         """Begin all dreams: each world has its share of them."""
         for index, those in enumerate(self.dreamers):
-            share = len(range(index, self.gradient.dreams, len(self.dreamers)))
+            share = len(range(index, self.episodes, len(self.dreamers)))
             those.begin(self._seeds(-1, index, share))
 
     def _seeds(self, number: int, world: int, count: int) -> list[int]:

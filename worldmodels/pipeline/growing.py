@@ -63,7 +63,7 @@ def grow(
         others, hashes = others_dreams(work, round, memory, dreaming)
         made_from |= hashes
     # By the settings alone, and for the scoring below too: a run that was stopped dreams on as it began.
-    ticks = generations * ticks_of_generation(experiment, horizon)
+    ticks = generations * ticks_of_generation(experiment, round, horizon)
     if where == "dream" and ticks >= PAYS_FROM:
         for dreamt in (dreaming, *(other.dream for other in others)):
             dreamt.compile()
@@ -82,14 +82,14 @@ def grow(
             "save_every": experiment.save_every,
             "meter": meter(work, vision, memory, dreaming),
         }
-        controller, evolution = experiment.controller, replace(experiment.evolution, generations=generations)
+        evolution = replace(experiment.evolution, generations=generations, search=experiment.search(round))
         played = actual_world(work, vision, memory, features, horizon) if where == "actual" else None
         with played or nullcontext(dreaming) as world:
             worlds = [world, *others]
             if evolution.search == "gradient":
-                learn(work.run, controller, evolution, experiment.gradient, worlds, **told)
+                learn(work.run, experiment.controller, evolution, experiment.gradient, worlds, **told)
             else:
-                evolve(work.run, controller, evolution, worlds, **told)
+                evolve(work.run, experiment.controller, evolution, worlds, **told)
     config, parameters, _ = load_controller(path, made_from)
     seeds = [stream(experiment.seed, "dream-score", i) for i in range(dreams)]
 
@@ -105,9 +105,9 @@ def grow(
     return score | {name: progressed[name] for name in ("selected", "game_steps") if progressed.get(name)}
 
 
-def ticks_of_generation(experiment: Experiment, horizon: int) -> int:
-    """Ticks that a generation of dreams lasts at most."""
-    if experiment.evolution.search == "gradient":
+def ticks_of_generation(experiment: Experiment, round: int, horizon: int) -> int:
+    """Ticks that a generation of a round's dreams lasts at most."""
+    if experiment.search(round) == "gradient":
         return experiment.gradient.dreams * experiment.gradient.ticks
     return experiment.evolution.population * experiment.evolution.repeats * horizon
 
@@ -131,9 +131,9 @@ def others_dreams(
 def actual_world(
     work: Work, vision: VAE, memory: MDNRNN, features: str, horizon: int
 ) -> Iterator[ActualWorld]:
-    """The game in which a C is evolved: played by the run's own backend, `horizon` ticks at most, with its patience."""
+    """The game in which a C is sought: `horizon` ticks at most, with the run's patience."""
     senses = Senses(vision, memory, features, work.device)
-    with work.pool() as pool:
+    with work.pool(work.experiment.evolution.backend) as pool:
         yield ActualWorld(senses, pool, min(horizon, work.ticks), work.experiment.evolution.patience)
 
 

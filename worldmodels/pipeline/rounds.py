@@ -179,7 +179,7 @@ def evolve_round(work: Work, round: int) -> Done:
         where=at_round(experiment.rounds.worlds, round),
     )
     write_json(work.run.dream_score(round), {"round": round, "dream": score})
-    played = generations * ticks_of_generation(experiment, score["ticks"])
+    played = generations * ticks_of_generation(experiment, round, score["ticks"])
     steps = evolution_steps(work, round)
     return Done(
         f"C earns {score['mean']:.0f} ± {score['standard_error']:.0f} in {score['ticks']} ticks of its dream"
