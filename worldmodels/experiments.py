@@ -183,7 +183,7 @@ def car_racing_actual() -> Experiment:
             count=4,
             vision_steps=(500, 0, 4000, 0),
             memory_steps=(1000, 700, 4000, 0),
-            generations=(80, 80, 40, 300),
+            generations=(80, 80, 40, 220),
             worlds=("dream", "dream", "dream", "actual"),
             horizons=(50, 100, 250),
             searches=("auto", "auto", "gradient"),

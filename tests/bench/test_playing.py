@@ -140,14 +140,14 @@ def test_a_game_gives_all_its_lines():
 
 
 def test_backends_that_are_missing_leave_a_note(monkeypatch):
-    slow = playing.Rate(2.0, 1.0, 3.0)
+    slow, fast = playing.Rate(2.0, 1.0, 3.0), playing.Rate(3.0, 2.0, 4.0)
 
     def missing(*_):
         raise UserError("type something else")
 
     def only_gymnasium(player, backend, budget, held=1):
-        assert held == 1 or backend == "gymnasium"
-        return slow if backend == "gymnasium" else missing()
+        assert held == 1 or backend in ("gymnasium", "sketch")
+        return {"gymnasium": slow, "sketch": fast}.get(backend) or missing()
 
     monkeypatch.setattr(playing, "raw_steps", only_gymnasium)
     monkeypatch.setattr(playing, "agent_steps", only_gymnasium)
@@ -157,9 +157,11 @@ def test_backends_that_are_missing_leave_a_note(monkeypatch):
     assert rows["backends.car_racing.envpool.agent"].note == "type something else"
     assert rows["actual_raw.car_racing"].value == 2.0, "Gymnasium's where there is no EnvPool"
     assert rows["actual_agent.car_racing"].floor == 2.0
+    assert rows["actual_agent.car_racing"].value == 3.0, "with sketches, where they are faster"
     assert rows["actual_agent.car_racing"].plain is None
     assert list(rows)[2:] == playing.measured_names(["car-racing"])
     assert rows["backends.car_racing.gymnasium.held"].floor == 2.0
+    assert [rows[f"backends.car_racing.sketch.{kind}"].fraction for kind in ("agent", "held")] == [1.5, 1.5]
     monkeypatch.setattr(playing, "raw_steps", missing)
     monkeypatch.setattr(playing, "agent_steps", missing)
     rows = playing.measure_actual(["take-cover"], QUICK, lambda _: None)

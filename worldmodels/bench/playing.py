@@ -5,7 +5,8 @@ play many steps at once. An action is held for all of them, the game paints ever
 resized, so that next to nothing of the time is ours. The agent plays as `evaluate` does: as many games at once, V and M
 over the batch, C's actions, every frame resized. The plain one plays a single game, one frame after another. An action
 is held for one step. Where a painter of ours need not paint every frame the agent also plays as the demo's does, with
-actions held for HELD steps; the floor of that is the fastest backend alone.
+actions held for HELD steps, and where one sketches it plays either way with sketches; the floor of these is the fastest
+backend alone, which they may pass, since a library paints whole pictures.
 
 Games begin anew between the timed samples and not inside them: both raw and the agent are without their resets.
 """
@@ -53,7 +54,8 @@ def measure_actual(
     """Raw and agent's steps a second of these games ("car-racing", "take-cover"), by each backend that has them.
 
     The floor of the agent is its raw game, and the plain implementation is `plain_steps`. What cannot be played here
-    has no value, and a note. The first two measurements of a game are once more those of its fastest backend.
+    has no value, and a note. The first two measurements of a game are once more that of its fastest backend alone, and
+    that of the agent where it is fastest with an action a step.
 
     Args:
         on_done: is told each name of `measured_names` when it is measured.
@@ -74,16 +76,28 @@ def measure_actual(
             floor, other = (rate and rate.median for rate in (raw, plain))
             measured = replace(measured, floor=floor, bound="raw game" if raw else "", plain=other)
             pairs.append((_measurement(f"{name}.raw", raw, why_no_raw), measured))
-        best = next((pair for pair in pairs if pair[0].value is not None), pairs[-1])
-        names = (f"actual_raw.{_key(spec)}", f"actual_agent.{_key(spec)}")
-        found += [replace(row, name=name) for name, row in zip(names, best, strict=True)]
-        found += [row for pair in pairs for row in pair]
-        if spec.painter is not None:
-            name = f"backends.{_key(spec)}.gymnasium.held"
-            held, why = _or_why(lambda player=player: agent_steps(player, "gymnasium", budget, HELD))
-            floor = {"floor": best[0].value, "bound": "raw game"} if best[0].value else {}
-            found.append(replace(_measurement(name, held, why), **floor))
+        raw_one, agent_one = next((pair for pair in pairs if pair[0].value is not None), pairs[-1])
+        rows = [row for pair in pairs for row in pair]
+        for backend, kind in _painted(spec):
+            name = f"backends.{_key(spec)}.{backend}.{kind}"
+            played, why = _or_why(
+                lambda player=player, by=backend, held=HELD if kind == "held" else 1: agent_steps(
+                    player, by, budget, held
+                )
+            )
+            floor = {"floor": raw_one.value, "bound": "raw game"} if raw_one.value else {}
+            row = replace(_measurement(name, played, why), **floor)
+            if kind == "agent":
+                row = replace(row, plain=plain and plain.median)
+                if played and (agent_one.value is None or played.median > agent_one.value):
+                    agent_one = row
+            rows.append(row)
             on_done(name)
+        found += [
+            replace(raw_one, name=f"actual_raw.{_key(spec)}"),
+            replace(agent_one, name=f"actual_agent.{_key(spec)}"),
+            *rows,
+        ]
     return found
 
 
@@ -94,9 +108,15 @@ def measured_names(games: Sequence[str]) -> list[str]:
         for spec in map(game, games)
         for backend, kind in [
             *((backend, kind) for backend in backends(spec) for kind in ("raw", "agent")),
-            *([("gymnasium", "held")] if spec.painter is not None else []),
+            *_painted(spec),
         ]
     ]
+
+
+def _painted(spec: GameSpec) -> list[tuple[str, str]]:
+    """Backend and kind of what an agent plays where frames are painted by us."""
+    held = [("gymnasium", "held")] if spec.painter is not None else []
+    return held + ([("sketch", "agent"), ("sketch", "held")] if spec.sketcher is not None else [])
 
 
 def backends(spec: GameSpec) -> tuple[str, ...]:
