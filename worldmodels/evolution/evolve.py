@@ -44,7 +44,7 @@ class EvolutionConfig:
     sigma: float = 0.1  # first step size
     diagonal: bool = False  # separable CMA-ES: variances only, learns faster in few generations
     # CMA-ES by the cma package, or ours on the device (auto: on GPUs). "gradient": no evolution but
-    # `gradient.learn`; an ablation evolves all the same, as auto.
+    # `gradient.learn`; an ablation has a --search of its own.
     search: Search = "auto"
     backend: str | None = (
         None  # who plays where C is sought in the actual game; None: as in the run's other stages

@@ -34,7 +34,7 @@ def evaluate(arguments: Sequence[str]) -> None:
             tyro.conf.arg(metavar="T", help="of the dream", help_behavior_hint="(default: as trained)"),
         ] = None,
         backend: Annotated[
-            Literal["gymnasium", "envpool", "auto"], tyro.conf.arg(help="who plays the actual game")
+            Literal["gymnasium", "envpool", "sketch", "auto"], tyro.conf.arg(help="who plays the actual game")
         ] = "gymnasium",
         device: Device = "auto",
         json: Annotated[bool, tyro.conf.arg(help="print one JSON object with every score")] = False,
