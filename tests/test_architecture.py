@@ -35,9 +35,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "play": {"worlds", "controller", "runs", "memory", "vision", "envs", "report.video"},
     "export": {"play", "worlds", "controller", "runs", "memory", "vision", "envs"},
     "experiments": ALL_ROOMS,  # config classes only, see below
+    "presets": ALL_ROOMS | {"experiments"},  # likewise
     "pipeline": ALL_ROOMS | {"experiments"},
-    "bench": (ALL_ROOMS - {"pipeline"}) | {"experiments", "pipeline.export"},  # which the page is made by
-    "verbs": {"pipeline", "experiments", "report", "play", "bench", "runs.folder", "runs.pretrained"},
+    "bench": (ALL_ROOMS - {"pipeline"})
+    | {"experiments", "presets", "pipeline.export"},  # which makes the page
+    "verbs": {
+        "pipeline",
+        "experiments",
+        "presets",
+        "report",
+        "play",
+        "bench",
+        "runs.folder",
+        "runs.pretrained",
+    },
     "cli": {"verbs"},
     "__init__": ALL_ROOMS,  # the public API
 }
@@ -146,7 +157,7 @@ def frozen_dataclasses(module: str) -> set[str]:
 
 def test_experiments_import_config_classes_only():
     for room, target, found in imports_between_rooms():
-        if room == "experiments" and target.split(".")[0] in ROOMS:
+        if room in ("experiments", "presets") and target.split(".")[0] in ROOMS:
             assert found.name in frozen_dataclasses(target), (
                 f"{found.where}: {found.name or target} is no frozen dataclass of settings"
             )

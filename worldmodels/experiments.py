@@ -1,15 +1,13 @@
-"""Presets: what the rooms are told, composed."""
+"""An experiment: what the rooms are told, composed. `presets` has those that have a name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from worldmodels.controller.linear import ControllerConfig
-from worldmodels.errors import UserError
 from worldmodels.evaluation.score import EvaluationConfig
-from worldmodels.evolution.evolve import SEARCHES, EvolutionConfig, Search
+from worldmodels.evolution.evolve import EvolutionConfig
 from worldmodels.evolution.ppo import GradientConfig
 from worldmodels.memory.mdn_rnn import MDNRNNConfig
 from worldmodels.memory.train import MemoryTraining
@@ -51,8 +49,6 @@ class RoundsConfig:
             raise ValueError(f"rounds.temperatures must be positive numbers, got {self.temperatures}")
         if not self.worlds or not set(self.worlds) <= set(WORLDS):
             raise ValueError(f"rounds.worlds must be of {' and '.join(WORLDS)}, got {self.worlds}")
-        if not set(self.searches) <= set(SEARCHES):
-            raise ValueError(f"rounds.searches must be of {', '.join(SEARCHES)}, got {self.searches}")
         if self.count < 1:
             raise ValueError(f"rounds.count must be at least 1, got {self.count}")
         for name in ("vision_steps", "memory_steps"):
@@ -102,8 +98,11 @@ class Experiment:
             raise ValueError(f"action_repeat must be at least 1, got {self.action_repeat}")
         if not self.save_every >= 0:
             raise ValueError(f"save_every must not be negative, got {self.save_every}")
-        for search in {self.search(round) for round in range(self.rounds.count)}:
-            replace(self.evolution, search=search)  # says what does not go together
+        for search in sorted({self.search(round) for round in range(self.rounds.count)}):
+            try:
+                replace(self.evolution, search=search)
+            except ValueError as error:
+                raise ValueError(f"rounds.searches {self.rounds.searches}: {error}") from error
             shared, name = self.evolution.repeats, "evolution.repeats"  # what an individual's dreams are
             if search == "gradient":
                 shared, name = self.gradient.dreams, "gradient.dreams"
@@ -112,222 +111,7 @@ class Experiment:
                     f"each of rounds.dreamers {self.rounds.dreamers} needs a dream, and {name} is {shared}"
                 )
 
-    def search(self, round: int) -> Search:
+    def search(self, round: int) -> str:
         """How a round's C is sought."""
         schedule = self.rounds.searches
-        return cast(Search, at_round(schedule, round)) if schedule else self.evolution.search
-
-
-def car_racing_paper() -> Experiment:
-    """The paper's agent and amounts: 10,000 random episodes, V and M once each, 1800 generations in the game."""
-    return Experiment(rounds=RoundsConfig(worlds=("actual",)))
-
-
-def car_racing_demo() -> Experiment:
-    """Quarter of an hour on two cores: the paper's V, M and C, actions held for 4 steps, two rounds.
-
-    V is trained once, so that z stays put under M and C; M goes on from where it was, and C is evolved afresh. The
-    first dreams are short, as the first episodes were: M cannot dream on for longer than it has seen anybody drive.
-    A third round of the same kind made the car worse with each of three seeds (docs/lab-notes.md).
-    """
-    return Experiment(
-        preset="demo",
-        action_repeat=4,  # a quarter of the ticks to see, remember and dream
-        backend="gymnasium",  # the reference itself: where actions are held, EnvPool is no faster
-        mirror=True,
-        rounds=RoundsConfig(
-            count=2,
-            vision_steps=(500, 0),
-            memory_steps=(1000, 700),
-            generations=(80,),
-            horizons=(50, 100),
-        ),
-        collect=CollectConfig(
-            exploration="random-walk",
-            first_episodes=320,
-            first_ticks=48,  # blind play leaves the road within a few seconds: many short episodes see more of it
-            trials=8,
-            episodes=(16,),
-            ticks=(250,),
-            patience=50,
-        ),
-        vision=VisionTraining(batch_size=64, learning_rate=1e-3, final_learning_rate=1e-4, mirror=True),
-        mdn_rnn=MDNRNNConfig(predicts_reward=True, predicts_end=True, reward_scale=4.0),
-        memory=MemoryTraining(
-            batch_size=48,
-            learning_rate=3e-3,
-            final_learning_rate=1e-4,
-            sequence_length=64,
-            reward_weight=2.0,
-        ),
-        dream=DreamConfig(horizon=100, openings=0.3, starts=1024),
-        evolution=EvolutionConfig(repeats=8, jerk_cost=0.1, afresh=True),
-        evaluation=EvaluationConfig(
-            candidates=2, trial_episodes=8, episodes=16, random_episodes=8, dream_episodes=256
-        ),
-    )
-
-
-def car_racing_actual() -> Experiment:
-    """The demo and two more rounds, some two hours on two cores: C learns in the actual game, as the paper's did.
-
-    The third round trains V and M for long on what the car sees while it drives, and C learns in their dream by policy
-    gradient. In the last one C goes on in the game itself, where it begins at what took a million frames there from
-    zero. Nothing chooses among Cs.
-    """
-    demo = car_racing_demo()
-    return replace(
-        demo,
-        preset="actual",
-        rounds=RoundsConfig(
-            count=4,
-            vision_steps=(500, 0, 4000, 0),
-            memory_steps=(1000, 700, 4000, 0),
-            generations=(80, 80, 40, 220),
-            worlds=("dream", "dream", "dream", "actual"),
-            horizons=(50, 100, 250),
-            searches=("auto", "auto", "gradient"),
-        ),
-        collect=replace(demo.collect, episodes=(16, 192, 0)),
-        dream=replace(demo.dream, lap=900.0, missed=4.2),
-        evolution=replace(demo.evolution, backend="sketch", patience=50),
-        gradient=GradientConfig(noise=0.4, last_noise=0.04, learning_rate=5e-4, epochs=6, batch_size=1000),
-        evaluation=replace(demo.evaluation, candidates=1, episodes=1000),
-    )
-
-
-def take_cover_paper() -> Experiment:
-    """The paper's agent and amounts for Take Cover: 10,000 random episodes, a dream at temperature 1.15."""
-    return Experiment(
-        game="take-cover",
-        rounds=RoundsConfig(
-            vision_steps=(30_000,),  # one epoch of some 3 million frames
-            memory_steps=(24_000,),
-            generations=(1800,),
-            horizons=(2100,),
-        ),
-        collect=CollectConfig(exploration="held-actions", shortest=100, first_ticks=2100, batch=32),
-        vae=VAEConfig(latent_size=64),
-        mdn_rnn=MDNRNNConfig(
-            latent_size=64, action_size=1, hidden_size=512, predicts_end=True, restart_flag=True
-        ),
-        memory=MemoryTraining(sequence_length=500, carry=True),
-        dream=DreamConfig(temperature=1.15, horizon=2100, openings=1.0),
-        controller=ControllerConfig(
-            features="zch", feature_size=1088, action_kinds=("symmetric",), bias=False
-        ),
-        evaluation=EvaluationConfig(batch=32),
-    )
-
-
-def take_cover_demo() -> Experiment:
-    """The paper's V, M and C for Take Cover on a tenth of its data, in about an hour on two cores.
-
-    Exploration is more varied than the paper's, so that M has seen the walls too, and V looks harder at what is small.
-    """
-    paper = take_cover_paper()
-    return replace(
-        paper,
-        preset="demo",
-        rounds=RoundsConfig(vision_steps=(3600,), memory_steps=(2400,), generations=(60,), horizons=(2100,)),
-        mirror=True,
-        collect=replace(paper.collect, first_episodes=1000, exploration="varied-holds"),
-        vision=VisionTraining(
-            batch_size=64, learning_rate=1e-3, final_learning_rate=1e-4, mirror=True, salience=60.0
-        ),
-        memory=MemoryTraining(
-            batch_size=32, learning_rate=2e-3, final_learning_rate=1e-4, sequence_length=64, carry=True
-        ),
-        evolution=EvolutionConfig(repeats=4),
-    )
-
-
-def take_cover_best() -> Experiment:
-    """The demo and a second round, about two hours on two cores: M learns from what the first C does in the game.
-
-    What C does there is what M was wrong about. Frames and ends of these episodes are learnt from; no C is chosen by
-    its score.
-    """
-    demo = take_cover_demo()
-    return replace(
-        demo,
-        preset="best",
-        rounds=RoundsConfig(
-            count=2,
-            vision_steps=(3600, 0),
-            memory_steps=(2400,),
-            generations=(60, 30),
-            horizons=(2100,),
-        ),
-        evolution=replace(demo.evolution, afresh=True),  # 30 generations from zero beat 60 from the first C
-        collect=replace(demo.collect, episodes=(400,), ticks=(2100,)),
-        # A disturbance that lasts for half a second or so: it walks off, and C has to come back from there.
-        noise=ActionNoise(sigma=0.8, correlation=0.95, share=1.0),
-    )
-
-
-def take_cover_gradient() -> Experiment:
-    """Three rounds, some two hours on two cores: C learns in the dream by policy gradient, and again from zero."""
-    best = take_cover_best()
-    rounds = replace(best.rounds, count=3, vision_steps=(5000, 0), memory_steps=(2400, 1600))
-    return replace(
-        best,
-        preset="gradient",
-        rounds=replace(rounds, generations=(120, 80)),
-        controller=replace(best.controller, bias=True),  # it is learnt over features less their means
-        evolution=replace(best.evolution, search="gradient", averaged=10),
-        collect=replace(best.collect, episodes=(320,)),
-        noise=replace(best.noise, share=0.5),  # half of the episodes are C's own, and say how good it is
-    )
-
-
-def toy_demo() -> Experiment:
-    """Less than a minute on two cores, on a game of our own: to try the pipeline, and for its tests."""
-    return Experiment(
-        game="toy",
-        preset="demo",
-        rounds=RoundsConfig(
-            count=2, vision_steps=(120, 0), memory_steps=(250, 100), generations=(20, 10), horizons=(40,)
-        ),
-        collect=CollectConfig(
-            exploration="random-walk",
-            first_episodes=64,
-            first_ticks=40,
-            trials=8,
-            episodes=(16,),
-            ticks=(40,),
-            batch=32,
-        ),
-        vae=VAEConfig(latent_size=8),
-        vision=VisionTraining(batch_size=16, learning_rate=1e-3, final_learning_rate=2e-4),
-        mdn_rnn=MDNRNNConfig(hidden_size=32, predicts_reward=True, predicts_end=True),
-        memory=MemoryTraining(
-            batch_size=32, learning_rate=5e-3, final_learning_rate=1e-3, sequence_length=40
-        ),
-        dream=DreamConfig(horizon=40, starts=256),
-        evolution=EvolutionConfig(population=32, repeats=8, sigma=0.3),
-        evaluation=EvaluationConfig(
-            candidates=2, trial_episodes=8, episodes=16, random_episodes=16, dream_episodes=64, batch=32
-        ),
-    )
-
-
-PRESETS: dict[str, dict[str, Callable[[], Experiment]]] = {
-    "car-racing": {"demo": car_racing_demo, "paper": car_racing_paper, "actual": car_racing_actual},
-    "take-cover": {
-        "demo": take_cover_demo,
-        "paper": take_cover_paper,
-        "best": take_cover_best,
-        "gradient": take_cover_gradient,
-    },
-    "toy": {"demo": toy_demo},
-}
-
-
-def preset(game: str, name: str) -> Experiment:
-    """The experiment of a game by its preset's name; UserError when there is none."""
-    if game not in PRESETS:
-        raise UserError(f"there is no game {game!r}; type one of {', '.join(PRESETS)}")
-    if name not in PRESETS[game]:
-        raise UserError(f"{game} has no preset {name!r}; type --preset {' or '.join(PRESETS[game])}")
-    return PRESETS[game][name]()
+        return at_round(schedule, round) if schedule else self.evolution.search

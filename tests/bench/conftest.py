@@ -12,8 +12,9 @@ from worldmodels.bench.conditions import Conditions
 from worldmodels.bench.measurement import Budget
 from worldmodels.bench.peaks import Peaks
 from worldmodels.controller.linear import ControllerConfig
-from worldmodels.experiments import Experiment, preset
+from worldmodels.experiments import Experiment
 from worldmodels.memory.mdn_rnn import MDNRNNConfig
+from worldmodels.presets import preset
 from worldmodels.vision.vae import VAEConfig
 
 PEAKS = Peaks(f32_gflops=200.0, bf16_gflops=100.0, copy_gb_s=10.0)

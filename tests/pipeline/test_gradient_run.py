@@ -137,11 +137,12 @@ def test_searches_that_do_not_go_together_with_the_rest_are_refused_before_a_run
 ):
     command = ["train", "toy", "--run", str(tmp_path / "run"), *tiny]
     for options, why in (
-        (["--rounds.searches", "newton"], "rounds.searches must be of auto, cma, device, gradient"),
+        (
+            ["--rounds.searches", "newton"],
+            "evolution.search must be auto, cma, device or gradient, got 'newton'",
+        ),
         (["--rounds.searches", "auto", "gradient", "--evolution.worst", "0.5"], "give it 1, got 0.5"),
     ):
-        with pytest.raises(SystemExit) as refused:
-            main([*command, *options])
-        assert refused.value.code == 2
+        assert main([*command, *options]) == 2
         assert why in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "run").exists()

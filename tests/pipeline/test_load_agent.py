@@ -18,9 +18,9 @@ from worldmodels.envs import car_racing
 from worldmodels.envs.game import game
 from worldmodels.envs.pool import open_pool
 from worldmodels.evaluation.score import episode_seeds
-from worldmodels.experiments import car_racing_demo
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
 from worldmodels.pipeline.train import begin
+from worldmodels.presets import car_racing_demo
 from worldmodels.runs import folder
 from worldmodels.runs.checkpoint import save_checkpoint
 from worldmodels.runs.folder import RunFolder

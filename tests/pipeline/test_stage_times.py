@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from worldmodels.experiments import toy_demo
 from worldmodels.pipeline import train
 from worldmodels.pipeline.stage import Done, Stage
+from worldmodels.presets import toy_demo
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.metrics import read_metrics
 

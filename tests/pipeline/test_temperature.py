@@ -15,8 +15,9 @@ import torch
 from worldmodels.cli import main
 from worldmodels.evolution import evolve
 from worldmodels.evolution.evolve import load_controller
-from worldmodels.experiments import RoundsConfig, preset
+from worldmodels.experiments import RoundsConfig
 from worldmodels.pipeline.work import Work
+from worldmodels.presets import preset
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.lock import locked
 

@@ -20,11 +20,12 @@ from websockets.sync.client import connect
 
 from worldmodels.cli import main
 from worldmodels.errors import UserError
-from worldmodels.experiments import Experiment, car_racing_demo
+from worldmodels.experiments import Experiment
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
 from worldmodels.pipeline.play import play_model
 from worldmodels.pipeline.train import begin
 from worldmodels.play.serve import address_of, listen
+from worldmodels.presets import car_racing_demo
 from worldmodels.rollouts.episode import Episode
 from worldmodels.rollouts.latents import LatentEpisode, write_latents
 from worldmodels.rollouts.store import EpisodeStore

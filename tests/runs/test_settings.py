@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from worldmodels.errors import UserError
-from worldmodels.experiments import Experiment, preset
+from worldmodels.experiments import Experiment
+from worldmodels.presets import preset
 from worldmodels.runs.settings import from_json, to_json
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worldmodels import experiments
+from worldmodels import presets
 from worldmodels.bench.plain import PlainMemory, PlainVision, stored_to_pixels
 from worldmodels.controller.linear import act
 from worldmodels.envs.game import GameSpec
@@ -34,8 +34,8 @@ class Player:
     @classmethod
     def untrained(cls, spec: GameSpec, device: torch.device) -> Player:
         """The same at each call, whatever random numbers were drawn before. The toy has its demo's size."""
-        presets = experiments.PRESETS[spec.name]
-        settings = presets.get("paper", presets["demo"])()
+        named = presets.PRESETS[spec.name]
+        settings = named.get("paper", named["demo"])()
         latents = settings.vae.latent_size
         memory = replace(settings.mdn_rnn, latent_size=latents, action_size=spec.action_size)
         size = feature_size(settings.controller.features, latents, memory.hidden_size)

@@ -12,7 +12,8 @@ from worldmodels.bench.learning import measure_learning
 from worldmodels.bench.measurement import Budget, Measurement
 from worldmodels.bench.peaks import Peaks, measure_peaks
 from worldmodels.errors import UserError
-from worldmodels.experiments import Experiment, preset
+from worldmodels.experiments import Experiment
+from worldmodels.presets import preset
 
 GAMES = ("car-racing", "take-cover")
 LEARNING = ("vision_train", "vision_encode", "vision_decode", "memory_train")

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,9 +27,6 @@ from worldmodels.runs.progress import progress
 from worldmodels.runs.seeds import stream
 from worldmodels.worlds.state import World
 
-Search = Literal["auto", "cma", "device", "gradient"]
-SEARCHES: tuple[Search, ...] = get_args(Search)
-
 # Settings that the search does not depend on.
 BESIDE_THE_SEARCH = ("generations", "averaged", "meter_every", "meter_episodes", "select_actual")
 
@@ -45,7 +42,7 @@ class EvolutionConfig:
     diagonal: bool = False  # separable CMA-ES: variances only, learns faster in few generations
     # CMA-ES by the cma package, or ours on the device (auto: on GPUs). "gradient": no evolution but
     # `gradient.learn`; an ablation has a --search of its own.
-    search: Search = "auto"
+    search: Literal["auto", "cma", "device", "gradient"] = "auto"
     backend: str | None = (
         None  # who plays where C is sought in the actual game; None: as in the run's other stages
     )
@@ -70,7 +67,7 @@ class EvolutionConfig:
                 "evolution needs generations >= 1, population >= 4 and repeats >= 1, got "
                 f"{self.generations}, {self.population}, {self.repeats}"
             )
-        if self.search not in SEARCHES:
+        if self.search not in ("auto", "cma", "device", "gradient"):
             raise ValueError(f"evolution.search must be auto, cma, device or gradient, got {self.search!r}")
         if self.search == "gradient" and self.worst < 1:
             raise ValueError(

@@ -20,19 +20,20 @@ def train(arguments: Sequence[str]) -> None:
       worldmodels train car-racing --preset paper --run runs/paper --mdn-rnn.hidden-size 512
       worldmodels train toy                              a game that is learnt in a minute
     """
-    from worldmodels import experiments
+    from worldmodels import presets
+    from worldmodels.experiments import Experiment
     from worldmodels.pipeline.train import begin
     from worldmodels.pipeline.train import train as train_run
 
     game, rest = positional(arguments, "GAME (car-racing, take-cover or toy)")
     name = value_of(rest, "--preset") or "demo"
-    default = experiments.preset(game, name) if game else experiments.car_racing_demo()
+    default = presets.preset(game, name) if game else presets.car_racing_demo()
 
     @dataclass(frozen=True)
     class Train:
         run: Annotated[str, tyro.conf.arg(help="run folder", metavar="DIR")] = f"runs/{game or 'GAME'}"
         device: Device = "auto"
-        experiment: Annotated[experiments.Experiment, tyro.conf.arg(name="")] = default
+        experiment: Annotated[Experiment, tyro.conf.arg(name="")] = default
 
     try:
         asked = parse(train, Train, rest, "train GAME")

@@ -78,13 +78,13 @@ def sweep(arguments: Sequence[str]) -> None:
 
 def chosen_run(name: str, folder: str | None) -> RunFolder:
     """The run that GAME|RUN and --run mean; UserError when there is none."""
-    from worldmodels import experiments
+    from worldmodels import presets
     from worldmodels.pipeline.copying import at_work
     from worldmodels.pipeline.work import open_run
 
     if name.startswith(PREFIX):
         return at_work(run_folder(name), Path(folder) if folder else None)
-    if name in experiments.PRESETS:
+    if name in presets.PRESETS:
         run = run_folder(folder or f"runs/{name}")
         if not run.experiment.exists():
             raise UserError(
@@ -98,12 +98,12 @@ def chosen_run(name: str, folder: str | None) -> RunFolder:
         return run
     if folder is not None:
         raise UserError(
-            f"--run {folder} goes with a game, and {name} is none of {', '.join(experiments.PRESETS)}"
+            f"--run {folder} goes with a game, and {name} is none of {', '.join(presets.PRESETS)}"
         )
     if Path(name).exists():
         return at_work(run_folder(name))
     raise UserError(
-        f"{name} is neither a game ({', '.join(experiments.PRESETS)}) nor a run folder; begin one with "
+        f"{name} is neither a game ({', '.join(presets.PRESETS)}) nor a run folder; begin one with "
         f"`worldmodels train toy --run {name}`"
     )
 
