@@ -106,7 +106,10 @@ class Learning:
         self.gradient, self.generations, self.seed, self.round = gradient, generations, seed, round
         self.device = worlds[0].device
         self.dreamers = [
-            (Dreamers if goes_on(world) else Players)(world, config, gradient.jerk_cost) for world in worlds
+            Dreamers(world, config, gradient.jerk_cost)
+            if goes_on(world)
+            else Players(world, config, gradient.jerk_cost)
+            for world in worlds
         ]
         dreams = goes_on(worlds[0])
         self.ticks = gradient.ticks if dreams else worlds[0].horizon

@@ -158,7 +158,7 @@ def _begun(work: Work, parts: Parts, asked: AblationConfig) -> dict[str, Any]:
     return begun | {"table": ours["table"] if same else [], "cells": ours["cells"] if same else []}
 
 
-def _refuse_others(work: Work, parts: Parts, ours: dict[str, Any], budget: dict[str, int]) -> None:
+def _refuse_others(work: Work, parts: Parts, ours: dict[str, Any], budget: dict[str, Any]) -> None:
     """UserError when there are Cs of another budget, finished or not, or Cs of which nobody knows the budget."""
     pattern = work.run.controller_of(parts.round, "*")
     there = sorted(pattern.parent.glob(pattern.name))
