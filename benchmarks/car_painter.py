@@ -49,6 +49,7 @@ def main() -> None:
                 times.append(time.process_time())
                 sketch = [sketched.step(action, repeat == hold - 1)[0] for repeat in range(hold)][-1]
                 times.append(time.process_time())
+                assert sketch is not None, "the last frame is looked at"
                 seconds += np.diff(times)
                 steps += hold
                 differing += not np.array_equal(frame, ours)
