@@ -18,12 +18,19 @@ from torch.testing import assert_close
 from worldmodels.errors import UserError
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
 from worldmodels.memory.sequences import SequenceBatches, pad
-from worldmodels.memory.train import MemoryTraining, load_memory, memory_loss, train_memory
+from worldmodels.memory.train import (
+    MemoryTraining,
+    learns_in_bf16,
+    load_memory,
+    memory_loss,
+    train_memory,
+)
 from worldmodels.rollouts.latents import LatentEpisode
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.metrics import read_metrics
 
 RandomLatents = Callable[..., LatentEpisode]
+CPU = torch.device("cpu")
 CONFIG = MDNRNNConfig(4, 2, 8, 3, predicts_reward=True, predicts_end=True, reward_scale=2.0)
 
 
@@ -156,6 +163,7 @@ def test_a_batch_of_one_is_a_batch_of_seven(random_latents: RandomLatents):
         assert_close(value, seven[name], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.skipif(not learns_in_bf16(CPU), reason="this processor cannot train an LSTM in bf16")
 def test_mixed_precision_gives_nearly_the_same_loss(random_latents: RandomLatents):
     episodes, model = [random_latents(8, seed=seed) for seed in range(4)], random_model()
     batch, noise = pad(episodes), noise_for(episodes)
@@ -164,6 +172,27 @@ def test_mixed_precision_gives_nearly_the_same_loss(random_latents: RandomLatent
         mixed, _ = memory_loss(model, batch, noise, training())
     for name, value in exact.items():
         assert_close(mixed[name].float(), value, rtol=0.02, atol=0)
+
+
+def test_mixed_precision_is_refused_where_the_processor_cannot(
+    random_latents: RandomLatents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def unable(*_: object) -> None:
+        raise RuntimeError("could not create a primitive descriptor for the LSTM")
+
+    monkeypatch.setattr(torch.nn.LSTM, "forward", unable)
+    assert not learns_in_bf16(CPU)
+    with pytest.raises(UserError, match=r"give --memory\.precision f32"):
+        train_memory(
+            RunFolder(tmp_path),
+            CONFIG,
+            replace(training(), precision="bf16"),
+            [random_latents(8)],
+            round=0,
+            seed=0,
+            device=CPU,
+            made_from={},
+        )
 
 
 def test_a_batch_depends_on_its_step_alone(random_latents: RandomLatents):

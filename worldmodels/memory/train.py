@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from worldmodels.errors import UserError
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig, Recurrent
 from worldmodels.memory.resident import ResidentLatents, size_of
 from worldmodels.memory.sequences import Batch, SequenceBatches, StreamBatches
@@ -80,6 +81,18 @@ def memory_loss(
     return parts, memory
 
 
+def learns_in_bf16(device: torch.device) -> bool:
+    """Whether an LSTM can be trained in mixed precision here: on a CPU oneDNN needs AVX-512 for it, or the like."""
+    if device.type != "cpu":
+        return True
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            nn.LSTM(1, 1)(torch.zeros(1, 1, 1))
+    except RuntimeError:
+        return False
+    return True
+
+
 def train_memory(
     run: RunFolder,
     config: MDNRNNConfig,
@@ -100,7 +113,13 @@ def train_memory(
         start: weights to go on from (those of the round before); None begins at random.
         save_every: seconds between two checkpoints of an unfinished training.
         dreamer: counts the Ms of one round; each has random numbers of its own.
+    Raises:
+        UserError: when it is to be trained in bf16 and this processor cannot.
     """
+    if training.precision == "bf16" and not learns_in_bf16(device):
+        raise UserError(
+            "this processor cannot train an LSTM in bf16: give --memory.precision f32, or leave it out"
+        )
     seed = stream(seed, "dreamer", dreamer) if dreamer else seed
     torch.manual_seed(stream(seed, "memory", round, "weights"))
     model = MDNRNN(config)
