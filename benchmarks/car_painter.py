@@ -49,7 +49,8 @@ def main() -> None:
                 times.append(time.process_time())
                 sketch = [sketched.step(action, repeat == hold - 1)[0] for repeat in range(hold)][-1]
                 times.append(time.process_time())
-                assert sketch is not None, "the last frame is looked at"
+                assert ours is not None, "the last frame is looked at"
+                assert sketch is not None
                 seconds += np.diff(times)
                 steps += hold
                 differing += not np.array_equal(frame, ours)
