@@ -127,11 +127,20 @@ class PaintedGame:
             gfxdraw.filled_polygon(canvas, points, color)
         env.car.draw(canvas, zoom, shift, angle, False)
 
-        pixels = pygame.surfarray.pixels2d(canvas)  # (width, height), not a copy
-        pygame.surfarray.pixels2d(upright)[:] = pixels[:, : bar - 1 : -1]
-        del pixels  # the canvas is locked while it is there
-        small = pygame.transform.smoothscale(upright, (96, ROWS))
-        return pygame.surfarray.array3d(small).transpose(1, 0, 2)
+        return finished(canvas, upright)
+
+
+def finished(canvas: Any, upright: Any) -> np.ndarray:
+    """What was painted on a canvas, upright and at the size of a frame: (84, 96, 3) uint8."""
+    import pygame
+
+    pixels = pygame.surfarray.pixels2d(canvas)  # (width, height), not a copy
+    kept = pygame.surfarray.pixels2d(upright)
+    kept[:] = pixels[:, ::-1][:, : kept.shape[1]]
+    del pixels, kept  # the surfaces are locked while these are there
+    small = pygame.transform.smoothscale(upright, (96, ROWS))
+    frame = bytearray(pygame.image.tobytes(small, "RGB"))  # an array of bytes could not be written to
+    return np.frombuffer(frame, np.uint8).reshape(ROWS, 96, 3)
 
 
 @cache

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from worldmodels.envs.car_painter import ROWS, PaintedGame, canvases
+from worldmodels.envs.car_painter import ROWS, PaintedGame, canvases, finished
 
 WIDTH, HEIGHT = 480, 384  # 5 x 4 times what is left of it
 
@@ -83,11 +83,7 @@ class SketchedGame(PaintedGame):
                 points = [(a * c - b * s + at[0], a * s + b * c + at[1]) for a, b in shape]
                 pygame.draw.polygon(canvas, color, points)
 
-        pixels = pygame.surfarray.pixels2d(canvas)  # (width, height), not a copy
-        pygame.surfarray.pixels2d(upright)[:] = pixels[:, : bar - 1 : -1]
-        del pixels  # the canvas is locked while it is there
-        small = pygame.transform.smoothscale(upright, (96, ROWS))
-        return np.frombuffer(pygame.image.tobytes(small, "RGB"), np.uint8).reshape(ROWS, 96, 3)
+        return finished(canvas, upright)
 
 
 def _stripe(phase: float) -> list[tuple[float, float]]:
