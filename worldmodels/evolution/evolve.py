@@ -50,7 +50,7 @@ class EvolutionConfig:
         None  # actual episodes end after so many ticks in a row without a positive reward; None: never
     )
     worst: float = 1.0  # share of an individual's episodes, the worst ones, whose mean is its fitness
-    jerk_cost: float = 0.0  # see `fitness.returns`
+    jerk_cost: float = 0.0  # see `fitness.returns`; where C learns by gradient gradient.jerk_cost counts
     afresh: bool = (
         False  # each round begins at zero instead of the C of the round before, whose tanh is saturated
     )
