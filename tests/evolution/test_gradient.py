@@ -309,16 +309,6 @@ def test_a_jerk_costs_from_the_second_action_on():
     assert tried.rewards[:, 0].tolist() == pytest.approx([1.0, 1 - 0.1 * jump**2])
 
 
-def test_the_noise_falls_by_an_even_factor_and_the_rate_with_it_to_zero():
-    gradient = replace(GRADIENT, noise=0.4, last_noise=0.1, learning_rate=0.01)
-    paces = [gradient.pace(number, 5) for number in range(5)]
-    noises, rates = zip(*(pace for pace in paces if pace is not None), strict=True)
-    np.testing.assert_allclose(noises, [0.4, 0.2 * 2**0.5, 0.2, 0.1 * 2**0.5, 0.1])
-    np.testing.assert_allclose(rates, [0.01, 0.008 / 2**0.5, 0.003, 0.004 / 8**0.5, 0.0005])
-    assert gradient.pace(0, 1) == (0.4, 0.01), "a single one is the first one"
-    assert GRADIENT.pace(3, 5) is None
-
-
 def test_a_noise_that_falls_is_what_is_tried_and_is_not_learnt(tmp_path):
     # Its rate falls to nothing: on average it is a quarter of the first one.
     run = learnt(tmp_path, gradient=replace(GRADIENT, last_noise=0.05, learning_rate=0.04))
@@ -346,23 +336,3 @@ def test_of_other_generations_a_noise_that_falls_is_another_one(tmp_path, monkey
         learnt(tmp_path, search=replace(SEARCH, generations=4), gradient=falls)
     learnt(tmp_path, search=replace(SEARCH, generations=5), gradient=falls)
     assert first == [0, 1, 2, 0, 1, 2, 3, 4]
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [
-        {"dreams": 0},
-        {"games": 0},
-        {"last_noise": 0.0},
-        {"noise": 0.3, "last_noise": 0.4},
-        {"jerk_cost": -0.1},
-        {"discount": 1.0},
-        {"trace": 1.5},
-        {"noise": 0.0},
-        {"clip": -1.0},
-        {"learning_rate": 0.0},
-    ],
-)
-def test_nonsense_is_refused(setting):
-    with pytest.raises(ValueError, match="gradient"):
-        GradientConfig(**setting)
