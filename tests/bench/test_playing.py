@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -203,8 +202,7 @@ def test_workers_of_gymnasium_end_with_the_measurement():
 
 
 def _children():
-    tasks = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    return {child for task in tasks for child in task.read_text().split()}
+    return {child.pid for child in psutil.Process().children()}
 
 
 def test_envpools_batch_has_the_steps_that_were_asked_for(monkeypatch):

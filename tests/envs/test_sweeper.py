@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from worldmodels.envs import hired
@@ -83,8 +84,7 @@ def state(pid: int) -> str:
 
 
 def children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
+    return [child.pid for child in psutil.Process(pid).children()]
 
 
 def shared_memory(pid: int) -> set[Path]:

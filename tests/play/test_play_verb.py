@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from websockets.sync.client import connect
@@ -152,15 +153,9 @@ def test_places_where_nobody_can_listen_are_named(host, port, sentence):
 
 def children(pid: int) -> list[int]:
     """Processes that this one has started and that still run."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = place.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(place.parent.name))
-    return found
+    everybody = psutil.process_iter(["ppid", "status"])
+    running = [process for process in everybody if process.info["status"] != psutil.STATUS_ZOMBIE]
+    return [process.pid for process in running if process.info["ppid"] == pid]
 
 
 @contextmanager
