@@ -43,10 +43,13 @@ class RoundsConfig:
     horizons: tuple[int, ...] = (1000,)  # ticks of the episodes in which C is evolved
     temperatures: tuple[float, ...] = ()  # of the dreams; empty: dream.temperature in every round
     searches: tuple[str, ...] = ()  # as evolution.search, of each round; empty: that in every round
+    posteriors: tuple[float, ...] = ()  # as memory.posterior, likewise
 
     def __post_init__(self) -> None:
         if any(not 0 < temperature < float("inf") for temperature in self.temperatures):
             raise ValueError(f"rounds.temperatures must be positive numbers, got {self.temperatures}")
+        if any(not 0 <= posterior <= 1 for posterior in self.posteriors):
+            raise ValueError(f"rounds.posteriors must lie in [0, 1], got {self.posteriors}")
         if not self.worlds or not set(self.worlds) <= set(WORLDS):
             raise ValueError(f"rounds.worlds must be of {' and '.join(WORLDS)}, got {self.worlds}")
         if self.count < 1:
@@ -115,3 +118,8 @@ class Experiment:
         """How a round's C is sought."""
         schedule = self.rounds.searches
         return at_round(schedule, round) if schedule else self.evolution.search
+
+    def posterior(self, round: int) -> float:
+        """With which share of V's standard deviation a round's M learns from latents."""
+        schedule = self.rounds.posteriors
+        return at_round(schedule, round) if schedule else self.memory.posterior

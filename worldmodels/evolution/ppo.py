@@ -19,6 +19,7 @@ from worldmodels.worlds.state import World, goes_on
 
 LOOKED_AT = 160  # ticks in which the features' scale is measured
 LARGEST_GRADIENT = 0.5  # norm of a step's gradient
+FALLS = 0.75  # share of the generations by which the noise has fallen; in the rest C's rate falls to zero
 LEAST_SCALE = 1e-3  # of a feature: what never moves is not blown up
 
 
@@ -36,8 +37,9 @@ class GradientConfig:
     discount: float = 0.99  # of a reward for each tick that it comes later
     trace: float = 0.95  # lambda of the advantages
     noise: float = 0.5  # first standard deviation of what is tried, on C's outputs before tanh
-    # The last one: the noise falls to it by an even factor a generation, and C's rate with it and to zero. C comes to
-    # lean on a noise that stays, and earns less without it. None: the noise is learnt, and the rate stays.
+    # The last one: for three quarters of the generations the noise falls to it by an even factor, and C's rate with
+    # it; in the last quarter the rate falls to zero. C comes to lean on a noise that stays, and earns less without
+    # it. None: the noise is learnt, and the rate stays.
     last_noise: float | None = None
     learning_rate: float = 3e-4  # of C and the noise
     critic_rate: float = 1e-3  # learning rate of the critic
@@ -77,8 +79,10 @@ class GradientConfig:
         """The noise of a generation and C's learning rate in it, of so many generations; None where it is learnt."""
         if self.last_noise is None:
             return None
-        noise = self.noise * (self.last_noise / self.noise) ** (number / max(1, generations - 1))
-        return noise, self.learning_rate * noise / self.noise * (1 - number / generations)
+        falls = FALLS * generations
+        noise = self.noise * (self.last_noise / self.noise) ** min(1.0, number / falls)
+        left = min(1.0, (generations - number) / (generations - falls))
+        return noise, self.learning_rate * noise / self.noise * left
 
 
 class Learning:

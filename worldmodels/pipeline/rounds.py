@@ -132,7 +132,8 @@ def memory_round(work: Work, round: int) -> Done:
     An M that was not there in the round before begins at random.
     """
     experiment = work.experiment
-    rounds, training = experiment.rounds, experiment.memory
+    rounds = experiment.rounds
+    training = replace(experiment.memory, posterior=experiment.posterior(round))
     _, sha256 = work.vision(round)
     latents = work.latents(round, with_mirrored=experiment.mirror)
     steps = 0
