@@ -43,7 +43,7 @@ class RoundsConfig:
     horizons: tuple[int, ...] = (1000,)  # ticks of the episodes in which C is evolved
     temperatures: tuple[float, ...] = ()  # of the dreams; empty: dream.temperature in every round
     searches: tuple[str, ...] = ()  # as evolution.search, of each round; empty: that in every round
-    posteriors: tuple[float, ...] = ()  # as memory.posterior, likewise
+    posteriors: tuple[float, ...] = ()  # as memory.posterior, of each round; empty: that in every round
 
     def __post_init__(self) -> None:
         if any(not 0 < temperature < float("inf") for temperature in self.temperatures):

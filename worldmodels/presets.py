@@ -98,30 +98,6 @@ def car_racing_actual() -> Experiment:
     )
 
 
-def car_racing_gradient() -> Experiment:
-    """The demo and four more rounds, an hour and a half on two cores: C learns in the dream alone, by policy gradient.
-
-    Each of these rounds shows M what the C before does in the game, and learns another C from zero. The first of them
-    also trains V for long; from then on M learns from latents near V's means, which is what it is given in the game.
-    """
-    actual = car_racing_actual()
-    return replace(
-        actual,
-        preset="gradient",
-        rounds=replace(
-            actual.rounds,
-            count=6,
-            memory_steps=(1000, 700, 4000, 2500),
-            generations=(80, 80, 40, 60),
-            worlds=("dream",),
-            posteriors=(1.0, 1.0, 1.0, 0.3),
-        ),
-        collect=replace(actual.collect, episodes=(16, 192)),
-        evolution=replace(actual.evolution, patience=None),  # no C learns in the game
-        gradient=replace(actual.gradient, last_noise=0.1),
-    )
-
-
 def take_cover_paper() -> Experiment:
     """The paper's agent and amounts for Take Cover: 10,000 random episodes, a dream at temperature 1.15."""
     return Experiment(
@@ -239,12 +215,7 @@ def toy_demo() -> Experiment:
 
 
 PRESETS: dict[str, dict[str, Callable[[], Experiment]]] = {
-    "car-racing": {
-        "demo": car_racing_demo,
-        "paper": car_racing_paper,
-        "actual": car_racing_actual,
-        "gradient": car_racing_gradient,
-    },
+    "car-racing": {"demo": car_racing_demo, "paper": car_racing_paper, "actual": car_racing_actual},
     "take-cover": {
         "demo": take_cover_demo,
         "paper": take_cover_paper,
