@@ -93,7 +93,8 @@ def knowledge(env: Any) -> list[float]:
     offset = (at - track[nearest, 2:]) @ [np.cos(along), np.sin(along)]
     heading = (hull.angle - along + np.pi) % (2 * np.pi) - np.pi
     bends = [turned[np.arange(nearest + i, nearest + i + 4) % len(track)].sum() for i in (0, 4, 8, 12)]
-    return [offset, heading, np.hypot(*hull.linearVelocity), hull.angularVelocity, *bends]
+    speed = np.hypot(*hull.linearVelocity)
+    return [float(known) for known in (offset, heading, speed, hull.angularVelocity, *bends)]
 
 
 def readout(x: np.ndarray, y: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
