@@ -77,13 +77,21 @@ def test_a_flood(server, bystander):
 def test_a_flood_of_work(server, bystander):
     with server.client() as client:
         # Read before the flood goes on: what is cut off while it is still sending may never read the answers.
-        for _ in range(MOST_WAITING + 3):
-            client.say("rewind", ticks=30_000)
-        assert "too many messages are waiting" in client.event("error")["message"]
+        assert "too many messages are waiting" in _first_refusal(client)
         with contextlib.suppress(ConnectionClosed):
             for _ in range(200):
                 client.say("rewind", ticks=30_000)
         assert client.closing_code() in (1008, None)
+
+
+def _first_refusal(client):
+    """Of bursts that are just too long; a busy client may send one no faster than the server works it off."""
+    for _ in range(20):
+        for _ in range(MOST_WAITING + 3):
+            client.say("rewind", ticks=30_000)
+        with contextlib.suppress(TimeoutError):
+            return client.event("error", timeout=1)["message"]
+    pytest.fail("no burst was refused")
 
 
 @pytest.mark.parametrize(
