@@ -16,6 +16,7 @@ import gymnasium
 import numpy as np
 
 import worldmodels
+from worldmodels.errors import UserError
 from worldmodels.pipeline.work import mean_and_error
 
 LENGTHS = (1, 3, 6, 10, 20, 10_000)  # tiles of a stretch, bounds of what is printed
@@ -34,17 +35,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=5000, help="of the first episode")
     options = parser.parse_args()
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    agent = worldmodels.load_agent(options.run, "cpu")
+    try:
+        agent = worldmodels.load_agent(options.run, "cpu")
+    except UserError as error:
+        parser.error(str(error))
     if agent.spec.name != "car-racing":
         parser.error(f"{options.run} plays {agent.spec.name}; give a run of car-racing")
-    scores, lost, time, inside = [], np.zeros(len(LENGTHS) - 1), [], []
+    scores, lost, time, offsets = [], np.zeros(len(LENGTHS) - 1), [], []
     for seed in range(options.seed, options.seed + options.episodes):
         score, steps, touched, track, way = lap(agent, seed)
         worth = 1000 / len(touched)  # points a tile
         for first, length in stretches(touched < 0):
             lost[np.searchsorted(LENGTHS, length, side="right") - 1] += length * worth
             if abs(offset := passed(track, way, first + length // 2)) < PASSED:
-                inside.append(offset)
+                offsets.append(offset)
         scores.append(score)
         time.append(0.1 * steps)
         missed = int((touched < 0).sum())
@@ -62,9 +66,8 @@ def main() -> None:
         stretch = f"{first} to {after - 1}" if after < LENGTHS[-1] else f"{first} and more"
         print(f"  tiles, in stretches of {stretch:<12} {points / count:6.1f}")
     print(f"  time, 0.1 a step                    {np.mean(time):6.1f}")
-    offsets = np.array(inside)
-    if len(offsets):
-        share = (offsets > HALF_A_ROAD).mean()
+    if offsets:
+        share = np.mean([offset > HALF_A_ROAD for offset in offsets])
         print(
             f"\n{len(offsets)} stretches were missed in passing, {share:.0%} of them off the inside of a bend. Median: "
             f"{np.median(offsets):.1f} lengths from the middle of the road, of which {HALF_A_ROAD:.1f} are road"

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from worldmodels.controller.linear import act
-from worldmodels.pipeline.work import Work, open_run
+from worldmodels.errors import UserError
+from worldmodels.pipeline.work import Parts, Work, open_run
 from worldmodels.runs.pretrained import run_folder
 from worldmodels.worlds.actual import Senses
 
@@ -40,16 +41,24 @@ def main() -> None:
     if options.episodes < 4:
         parser.error("--episodes must be at least 4: a quarter of them is for the test")
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    work = open_run(run_folder(options.run), "cpu")
+    try:
+        work = open_run(run_folder(options.run), "cpu")
+        parts = work.best()
+    except UserError as error:
+        parser.error(str(error))
     if work.spec.name != "car-racing":
         parser.error(f"{options.run} plays {work.spec.name}; give a run of car-racing")
     fitted, features, truth = [], [], []
     for episode in range(options.episodes):
-        seen, known = drive(work, options.seed + episode)
+        seen, known = drive(work, parts, options.seed + episode)
         fitted.append(np.full(len(seen), episode % 4 < 3))
         features.append(seen)
         truth.append(known)
     train, x, y = np.concatenate(fitted), np.concatenate(features), np.concatenate(truth)
+    if train.all() or not train.any():
+        parser.exit(
+            1, f"{options.run} leaves the road too soon to look at anything; give it more --episodes\n"
+        )
     latents = work.experiment.mdn_rnn.latent_size
     print(f"{len(x)} looks of {options.episodes} episodes; {UNITS}\n")
     print(f"{'':8}" + "".join(f"{name:>14}" for name in QUANTITIES))
@@ -60,9 +69,8 @@ def main() -> None:
         print(f"{name:8}" + "".join(f"{cell:>14}" for cell in cells))
 
 
-def drive(work: Work, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def drive(work: Work, parts: Parts, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """What C saw at each look of an episode (n, F), and what the game knew then (n, QUANTITIES)."""
-    parts = work.best()
     senses = Senses(parts.vision, parts.memory, "zh", work.device)
     env = gymnasium.make("CarRacing-v3")
     frame, _ = env.reset(seed=seed)
@@ -74,14 +82,16 @@ def drive(work: Work, seed: int) -> tuple[np.ndarray, np.ndarray]:
             features.append(seen[0].numpy())
             truth.append(known)
         actions = act(parts.config, parts.parameters[None], seen[None])[0]
+        (held,) = work.spec.game_actions(actions.numpy())
         for _ in range(work.experiment.action_repeat):
-            frame, _, terminated, truncated, _ = env.step(work.spec.game_actions(actions.numpy())[0])
+            frame, _, terminated, truncated, _ = env.step(held)
             steps, over = steps + 1, terminated or truncated
             if over:
                 break
         seen = senses.go_on(actions, work.spec.observe(frame[None]))
     env.close()
-    return np.array(features), np.array(truth)
+    of = len(features)  # an episode may have no looks near the road
+    return np.reshape(features, (of, senses.feature_size)), np.reshape(truth, (of, len(QUANTITIES)))
 
 
 def knowledge(env: Any) -> list[float]:

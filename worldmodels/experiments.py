@@ -116,10 +116,8 @@ class Experiment:
 
     def search(self, round: int) -> str:
         """How a round's C is sought."""
-        schedule = self.rounds.searches
-        return at_round(schedule, round) if schedule else self.evolution.search
+        return at_round(self.rounds.searches or (self.evolution.search,), round)
 
     def posterior(self, round: int) -> float:
         """With which share of V's standard deviation a round's M learns from latents."""
-        schedule = self.rounds.posteriors
-        return at_round(schedule, round) if schedule else self.memory.posterior
+        return at_round(self.rounds.posteriors or (self.memory.posterior,), round)

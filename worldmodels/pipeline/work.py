@@ -84,8 +84,8 @@ class Work:
 
     def temperature(self, round: int) -> float:
         """That of the dreams in which a round's own C is evolved."""
-        schedule = self.experiment.rounds.temperatures
-        return at_round(schedule, round) if schedule else self.experiment.dream.temperature
+        experiment = self.experiment
+        return at_round(experiment.rounds.temperatures or (experiment.dream.temperature,), round)
 
     def vision(self, round: int) -> tuple[VAE, str]:
         """V in use in a round, and its sha256."""
