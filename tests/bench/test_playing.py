@@ -103,7 +103,7 @@ class _Film:
     def step(self, actions):
         self.at += 1
         going = np.zeros(1, bool)
-        return PoolStep(self.frames[self.at], np.zeros(1, np.float32), going, going)
+        return PoolStep(self.frames[self.at], np.zeros(1, np.float32), going, going, np.zeros(1, np.int64))
 
 
 def test_paper_sizes():

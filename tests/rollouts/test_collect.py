@@ -35,7 +35,8 @@ class CountingPool:
         self.steps_taken = np.minimum(before + REPEAT, abs(self.ends))
         ended = self.steps_taken == abs(self.ends)
         rewards = (self.steps_taken - before).astype(np.float32)
-        return PoolStep(self.frames(), rewards, ended & (self.ends > 0), ended & (self.ends < 0))
+        none = np.zeros_like(before)
+        return PoolStep(self.frames(), rewards, ended & (self.ends > 0), ended & (self.ends < 0), none)
 
 
 class CountingPolicy:

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from worldmodels.envs.car_tiles import LeftBehind
+
 ROWS = 84  # of Gymnasium's 96; the indicator bar is below them
 MARGIN = 2  # pixels by which an antialiased edge may reach beyond its corners
 
@@ -29,11 +31,13 @@ class PaintedGame:
     def __init__(self, game: Any) -> None:
         self._game, self._car_racing = game, game.unwrapped
         self.paints = True  # False: Gymnasium does
+        self.missed = 0  # tiles that the last step has left behind untouched
         self._car_racing._render = lambda mode: None  # what its steps call
 
     def reset(self, seed: int) -> np.ndarray:
         """Begin the episode of a seed. Returns its first frame (84, 96, 3) uint8."""
         frame = self._game.reset(seed=seed)[0]
+        self._left_behind, self.missed = LeftBehind(self._car_racing), 0
         if self.paints:
             frame = type(self._car_racing)._render(self._car_racing, "state_pixels")
             try:
@@ -51,6 +55,7 @@ class PaintedGame:
         The frame may be None where nobody looks; of an episode's last step there is one.
         """
         frame, reward, terminated, truncated, _ = self._game.step(action)
+        self.missed = self._left_behind.count()
         if self.paints:
             frame = self._frame() if look or terminated or truncated else None
         else:

@@ -29,4 +29,5 @@ CAR_RACING = GameSpec(
     options=(("lap_complete_percent", 0.95),),
     painter="worldmodels.envs.car_painter:PaintedGame",
     sketcher="worldmodels.envs.car_sketch:SketchedGame",
+    has_road=True,
 )

@@ -23,6 +23,8 @@ def why_envpool_cannot_play(spec: GameSpec) -> str | None:
 class EnvPoolGames:
     """B games on up to `workers` threads."""
 
+    counts_missed = False
+
     def __init__(self, spec: GameSpec, workers: int) -> None:
         self._spec = spec
         self._workers = workers

@@ -55,6 +55,8 @@ class GameSpec:
     """Who paints the frames of Gymnasium's game faster, as "module:class"; None: the game paints each itself."""
     sketcher: str | None = None
     """Who paints frames that are nearly those, and faster still, likewise; None: nobody does."""
+    has_road: bool = False
+    """Whether it is played along a road of tiles, of which its painters count those that are missed."""
     resets_clean: bool = False
     """Whether an episode is a function of its seed on a game that was played before; else it is made afresh."""
 

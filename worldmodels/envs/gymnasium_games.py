@@ -28,6 +28,7 @@ class GymnasiumGames:
 
     def __init__(self, spec: GameSpec, workers: int, sketched: bool = False) -> None:
         self._spec = spec
+        self.counts_missed = spec.has_road
         self._painter = spec.sketcher if sketched else spec.painter
         self._most_workers = workers
         self._workers: list[HiredWorker] = []
@@ -74,6 +75,7 @@ class GymnasiumGames:
             turn.terminated[part] = outcome["terminated"]
             turn.truncated[part] = outcome["truncated"]
             turn.steps[part] = outcome["steps"]
+            turn.missed[part] = outcome["missed"]
 
         self._ask(requests, hear)
         return turn

@@ -8,7 +8,8 @@ so it cannot outlive the program that started it. The descriptor HELD closes wit
      "frame_key": k, "resets_clean": b, "painter": p}   -> {}
     {"seeds": [...]}                                    -> {}
     {"play": [games], "actions": [...], "repeats": k,
-     "part": p}                                         -> {rewards, terminated, truncated, steps}, for each p games
+     "part": p}                                         -> {rewards, terminated, truncated, steps, missed}, for each p
+                                                            games
     whatever fails                                      -> {"error": one line, "missing": is a package,
                                                             "died": has the game's own program}
 """
@@ -31,6 +32,8 @@ STARTED_AT_ONCE = 4  # programs of games: each needs one core for a quarter of a
 
 class Game:
     """A game that paints a frame at every step. `car_painter.PaintedGame` is another kind, and what sketches too."""
+
+    missed = 0  # tiles of a road that the last step has left behind untouched; here is no road
 
     def __init__(self, game: Any, frame_key: str | None) -> None:
         self._game, self._frame_key = game, frame_key
@@ -116,17 +119,18 @@ class WorkerGames:
         outcomes = []
         for position, given in zip(games, actions, strict=True):
             action = np.array(given, np.float32) if isinstance(given, list) else given
-            game, total, steps = self._games[position], 0.0, 0
+            game, total, steps, missed = self._games[position], 0.0, 0, 0
             seen, terminated, truncated = None, False, False
             while steps < repeats and not (terminated or truncated):
                 steps += 1
                 frame, reward, terminated, truncated = game.step(action, steps == repeats)
                 seen = seen if frame is None else frame
                 total += reward
+                missed += game.missed
             if seen is not None:
                 self._show(position, seen)
-            outcomes.append((total, terminated, truncated, steps))
-        names = ("rewards", "terminated", "truncated", "steps")
+            outcomes.append((total, terminated, truncated, steps, missed))
+        names = ("rewards", "terminated", "truncated", "steps", "missed")
         return dict(zip(names, zip(*outcomes, strict=True), strict=True))
 
     def _show(self, position: int, frame: np.ndarray) -> None:

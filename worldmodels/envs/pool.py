@@ -28,6 +28,9 @@ class PoolStep:
     rewards: np.ndarray  # (B,) float32, summed over the repeats of the action
     terminated: np.ndarray  # (B,) bool: the game itself ended (died or finished)
     truncated: np.ndarray  # (B,) bool: cut off by the step limit
+    missed: (
+        np.ndarray
+    )  # (B,) int64: tiles of the road left behind untouched; 0 where the backend does not count them
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Turn:
     terminated: np.ndarray  # (n,) bool
     truncated: np.ndarray  # (n,) bool
     steps: np.ndarray  # (n,) int64: steps of the game that were played, fewer than asked for where it ended
+    missed: np.ndarray  # (n,) int64: tiles of the road left behind untouched
 
     @classmethod
     def blank(cls, games: int) -> "Turn":
@@ -49,11 +53,14 @@ class Turn:
             np.zeros(games, bool),
             np.zeros(games, bool),
             np.zeros(games, np.int64),
+            np.zeros(games, np.int64),
         )
 
 
 class Games(Protocol):
     """A backend: games that can be started and played. It is never asked to play a game that has ended."""
+
+    counts_missed: bool  # whether its turns say which tiles were missed
 
     def start(self, seeds: Sequence[int]) -> np.ndarray:
         """Start one episode per seed, in [0, SEED_RANGE); frames (B, 64, 64, 3) uint8.
@@ -131,6 +138,11 @@ class EpisodePool:
         """Steps of the game so far, per episode: (B,) int64."""
         return self._steps_taken.copy()
 
+    @property
+    def counts_missed(self) -> bool:
+        """Whether its steps say how many tiles of the road were missed."""
+        return self._games.counts_missed
+
     def reset(self, seeds: Sequence[int]) -> np.ndarray:
         """Start one episode per seed; frames (B, 64, 64, 3) uint8.
 
@@ -149,15 +161,17 @@ class EpisodePool:
         """
         actions = self._checked(actions)
         rewards = np.zeros(len(self._frames), np.float32)
+        missed = np.zeros(len(self._frames), np.int64)
         rows = np.flatnonzero(~(self._terminated | self._truncated))  # (n,)
         if len(rows):
             turn = self._games.play(rows, actions[rows], self.action_repeat)
             self._frames[rows] = turn.frames
             rewards[rows] = turn.rewards
+            missed[rows] = turn.missed
             self._terminated[rows] = turn.terminated
             self._truncated[rows] = turn.truncated
             self._steps_taken[rows] += turn.steps
-        return PoolStep(self._frames.copy(), rewards, self._terminated.copy(), self._truncated.copy())
+        return PoolStep(self._frames.copy(), rewards, self._terminated.copy(), self._truncated.copy(), missed)
 
     def stop(self, episodes: np.ndarray) -> None:
         """Truncate episodes (B,) bool where they stand: they are frozen from here on, and no longer played."""

@@ -40,6 +40,8 @@ GROUND, BALL, PADDLE = (24, 24, 32), (240, 220, 60), (60, 140, 240)
 class ToyGames:
     """B toy games, all played by the same few numpy operations."""
 
+    counts_missed = False
+
     def __init__(self, spec: GameSpec = TOY) -> None:
         self._spec = spec
         self.start([0])
