@@ -93,3 +93,24 @@ def test_a_world_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureF
         main(["train", "toy", "--run", str(tmp_path / "r"), "--rounds.worlds", "game"])
     assert "rounds.worlds must be of dream and actual" in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("game", "options", "advice"),
+    [
+        ("toy", [], "type --gradient.missed 0"),
+        ("take-cover", [], "type --gradient.missed 0"),
+        ("car-racing", ["--backend", "envpool"], "or --evolution.backend sketch"),
+    ],
+)
+def test_who_does_not_count_missed_tiles_is_refused_before_anything_is_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], game: str, options: list[str], advice: str
+):
+    if options:
+        pytest.importorskip("envpool")
+    run = tmp_path / "run"
+    assert main(["train", game, "--run", str(run), "--gradient.missed", "10", *options]) == 2
+    said = capsys.readouterr().err
+    assert "which tiles of a road were missed" in said
+    assert advice in said
+    assert not run.exists()

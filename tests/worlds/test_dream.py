@@ -56,7 +56,8 @@ def test_the_same_seed_is_the_same_dream_and_another_is_another(memory: MDNRNN, 
     )
     assert torch.equal(first, first_again)
     for a, b in zip(one, again, strict=True):
-        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+        assert all(torch.equal(x, y) for x, y in zip(a[:4], b[:4], strict=True))
+        assert a.missed is b.missed is None, "a dream has no tiles"
     assert not torch.equal(one[9].features[2], other[9].features[2])
     assert torch.equal(one[9].features[:2], other[9].features[:2])
 

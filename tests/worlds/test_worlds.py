@@ -93,7 +93,7 @@ def test_the_same_seeds_are_the_same_episodes(make_world: MakeWorld):
     (first, steps), (first_again, steps_again) = (play(world, SEEDS, 20) for _ in range(2))
     assert torch.equal(first, first_again)
     for step, again in zip(steps, steps_again, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(step, again, strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(step[:4], again[:4], strict=True))
     other, _ = play(world, [seed + 100 for seed in SEEDS], 1)
     assert not torch.equal(first, other)
 

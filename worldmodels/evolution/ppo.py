@@ -49,14 +49,18 @@ class GradientConfig:
     clip: float = 0.2  # how far a pass may change the likelihood of what was tried
     reward_scale: float = 0.1  # of the critic's unit
     jerk_cost: float = 0.0  # taken off each tick for |action - action before|^2, in the game's units
+    # Where C learns in the actual game: taken off for each tile of the road in the moment in which it is left behind
+    # untouched. The game itself asks for it at the end, when a lap with a tile missing goes on to the last step.
+    missed: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.dreams, self.ticks, self.games, self.epochs, self.batch_size) < 1:
             raise ValueError(
                 f"gradient.dreams, ticks, games, epochs and batch_size must be at least 1, got {self}"
             )
-        if self.jerk_cost < 0:
-            raise ValueError(f"gradient.jerk_cost must not be negative, got {self.jerk_cost}")
+        for name in ("jerk_cost", "missed"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"gradient.{name} must not be negative, got {getattr(self, name)}")
         if self.last_noise is not None and not 0 < self.last_noise <= self.noise:
             raise ValueError(
                 f"gradient.last_noise must lie above 0 and not above gradient.noise, which is {self.noise}, got "
@@ -112,7 +116,7 @@ class Learning:
         self.dreamers = [
             Dreamers(world, config, gradient.jerk_cost)
             if goes_on(world)
-            else Players(world, config, gradient.jerk_cost)
+            else Players(world, config, gradient.jerk_cost, gradient.missed)
             for world in worlds
         ]
         dreams = goes_on(worlds[0])

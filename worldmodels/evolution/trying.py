@@ -32,10 +32,14 @@ def side_by_side(tried: Iterable[Tried]) -> Tried:
 
 
 class Trying(Generic[Lived]):
-    """Episodes of one world at once, in which C with noise on its outputs acts."""
+    """Episodes of one world at once, in which C with noise on its outputs acts.
 
-    def __init__(self, world: Lived, config: ControllerConfig, jerk_cost: float) -> None:
-        self.world, self.config, self.jerk_cost = world, config, jerk_cost
+    Args:
+        jerk_cost, missed: see `GradientConfig`. What is missed is left out of what counts as earned.
+    """
+
+    def __init__(self, world: Lived, config: ControllerConfig, jerk_cost: float, missed: float = 0.0) -> None:
+        self.world, self.config, self.jerk_cost, self.missed = world, config, jerk_cost, missed
 
     def _nothing_yet(self, count: int) -> None:
         device = self.world.device
@@ -55,6 +59,8 @@ class Trying(Generic[Lived]):
             reward = (step.reward - self.jerk_cost * jerk) * ~self.over
             counts.append(~self.over)
             self.earned, self.before = self.earned + reward, actions
+            if self.missed and step.missed is not None:
+                reward = reward - self.missed * step.missed * ~self.over
             self.acted = torch.ones_like(self.acted)
             ends = step.terminated | step.truncated
             seen = step.features

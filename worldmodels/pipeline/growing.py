@@ -133,7 +133,7 @@ def actual_world(
 ) -> Iterator[ActualWorld]:
     """The game in which a C is sought: `horizon` ticks at most, with the run's patience."""
     senses = Senses(vision, memory, features, work.device)
-    with work.pool(work.experiment.evolution.backend) as pool:
+    with work.search_pool() as pool:
         yield ActualWorld(senses, pool, min(horizon, work.ticks), work.experiment.evolution.patience)
 
 

@@ -52,8 +52,8 @@ def begin(run: RunFolder, experiment: Experiment, device: str, go_on: bool = Fal
     if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
         raise UserError(f"{run.path} exists and is not a run folder; choose another --run")
     work = Work(run, consistent(experiment), choose_device(device))
-    for backend in dict.fromkeys((None, experiment.evolution.backend)):
-        work.pool(backend).close()  # says what is missing while there is nothing to go back on
+    for pool in (work.pool(), work.search_pool()):
+        pool.close()  # opened to say what is missing while there is nothing to go back on
     record = {
         "experiment": to_json(work.experiment),
         "versions": versions(),

@@ -71,6 +71,20 @@ class Work:
             chosen = "auto"  # a game of our own is its own reference
         return open_pool(self.spec, chosen, self.experiment.action_repeat)
 
+    def search_pool(self) -> EpisodePool:
+        """The games in which Cs are sought. UserError where missed tiles are to cost C and nobody counts them."""
+        pool = self.pool(self.experiment.evolution.backend)
+        if self.experiment.gradient.missed and not pool.counts_missed:
+            pool.close()
+            sketched = (
+                "" if self.spec.sketcher is None else ", or --evolution.backend sketch, which counts them"
+            )
+            raise UserError(
+                f"gradient.missed is {self.experiment.gradient.missed}, and who plays {self.spec.name} here does not "
+                f"say which tiles of a road were missed: type --gradient.missed 0{sketched}"
+            )
+        return pool
+
     def store(self, round: int) -> EpisodeStore:
         return EpisodeStore(self.run.rollouts(round))
 

@@ -103,13 +103,13 @@ class ActualWorld:
             lost = self._unpaid >= self.patience
             self.pool.stop(lost)
             ended = ended | (lost & ~step.terminated)
-        rewards, terminated, truncated = (
+        rewards, terminated, truncated, missed = (
             torch.from_numpy(part[self._games]).to(seen.device)
-            for part in (step.rewards, step.terminated, ended)
+            for part in (step.rewards, step.terminated, ended, step.missed)
         )
         if self._tick >= self.horizon:
             truncated = ~terminated
-        return Step(seen, rewards, terminated, truncated)
+        return Step(seen, rewards, terminated, truncated, missed)
 
     def keep(self, rows: Tensor) -> None:
         """Go on with episodes `rows` (n,) int64 only: V and M no longer look at the others."""
