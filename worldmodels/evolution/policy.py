@@ -28,6 +28,7 @@ class Policy(nn.Module):
         shift, scale: (F,) mean and standard deviation of the features; with `start` on the CPU, where it is built.
         noise: first standard deviation of the Gaussians.
         seed: of the critic's weights, and of a hidden layer's, which would never move from zero.
+        told: numbers that the critic is told beside the features.
         start: parameters (n,) of the C to begin at; None begins at zero.
     """
 
@@ -42,6 +43,7 @@ class Policy(nn.Module):
         noise: float,
         seed: int,
         start: Tensor | None = None,
+        told: int = 0,
     ) -> None:
         super().__init__()
         self.config = config
@@ -54,7 +56,7 @@ class Policy(nn.Module):
             first[:weights] = torch.randn(weights, generator=generator) / config.feature_size**0.5
         self.weights = nn.Parameter(first)  # (n,) of C over scaled features
         self.log_noise = nn.Parameter(torch.full((config.action_size,), math.log(noise)))
-        sizes = (config.feature_size, *CRITIC_UNITS, 1)
+        sizes = (config.feature_size + told, *CRITIC_UNITS, 1)
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
             layer = nn.Linear(before, after)
@@ -68,9 +70,9 @@ class Policy(nn.Module):
         """C's outputs before they are squashed: features (B, F) -> (B, A)."""
         return outputs(self.config, self.weights[None], self._even(features)[None])[0]
 
-    def values(self, features: Tensor) -> Tensor:
-        """What the critic expects to be earned from there on: features (..., F) -> (...)."""
-        return self.critic(self._even(features)).squeeze(-1)
+    def values(self, features: Tensor, told: Tensor) -> Tensor:
+        """What the critic expects to be earned from there on: features (..., F) and told (..., told) -> (...)."""
+        return self.critic(torch.cat([self._even(features), told], dim=-1)).squeeze(-1)
 
     def log_likelihood(self, means: Tensor, tried: Tensor) -> Tensor:
         """Of the outputs that were tried (B, A) under Gaussians around the means (B, A): (B,), less a constant."""

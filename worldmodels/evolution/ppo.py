@@ -13,7 +13,7 @@ from torch import Tensor
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
 from worldmodels.evolution.policy import Policy, advantages
-from worldmodels.evolution.trying import Dreamers, Players, Tried, side_by_side
+from worldmodels.evolution.trying import TOLD, Dreamers, Players, Tried, side_by_side
 from worldmodels.runs.seeds import stream, torch_stream
 from worldmodels.worlds.state import World, goes_on
 
@@ -35,6 +35,10 @@ class GradientConfig:
     ticks: int = 64  # of each between two updates
     games: int = 32
     discount: float = 0.99  # of a reward for each tick that it comes later
+    # Whether an episode's last tick is the end of everything, as in a game's score: then the critic is told how late it
+    # is, what has been earned and what was missed, expects nothing more at the end, and a discount of 1 makes sense.
+    # False: the critic knows no time, and a cut-off episode might have gone on for ever.
+    finite: bool = False
     trace: float = 0.95  # lambda of the advantages
     noise: float = 0.5  # first standard deviation of what is tried, on C's outputs before tanh
     # The last one: for three quarters of the generations the noise falls to it by an even factor, and C's rate with
@@ -66,8 +70,10 @@ class GradientConfig:
                 f"gradient.last_noise must lie above 0 and not above gradient.noise, which is {self.noise}, got "
                 f"{self.last_noise}"
             )
-        if not (0 <= self.discount < 1 and 0 <= self.trace <= 1):
-            raise ValueError(f"gradient needs discount in [0, 1) and trace in [0, 1], got {self}")
+        if not (0 <= self.discount <= 1 and 0 <= self.trace <= 1):
+            raise ValueError(f"gradient needs discount and trace in [0, 1], got {self}")
+        if self.discount == 1 and not self.finite:
+            raise ValueError("gradient.discount must be below 1 unless gradient.finite is true")
         sizes = (
             self.noise,
             self.learning_rate,
@@ -114,9 +120,9 @@ class Learning:
         self.gradient, self.generations, self.seed, self.round = gradient, generations, seed, round
         self.device = worlds[0].device
         self.dreamers = [
-            Dreamers(world, config, gradient.jerk_cost)
+            Dreamers(world, config, gradient.jerk_cost, finite=gradient.finite)
             if goes_on(world)
-            else Players(world, config, gradient.jerk_cost, gradient.missed)
+            else Players(world, config, gradient.jerk_cost, gradient.missed, gradient.finite)
             for world in worlds
         ]
         dreams = goes_on(worlds[0])
@@ -127,7 +133,8 @@ class Learning:
         even = torch.zeros(size), torch.ones(size)
         shift, scale = self._scale_of_features(config, start) if saved is None else even
         first = stream(seed, "policy", round)
-        self.policy = Policy(config, shift, scale, gradient.noise, first, start).to(self.device)
+        told = TOLD if gradient.finite else 0
+        self.policy = Policy(config, shift, scale, gradient.noise, first, start, told).to(self.device)
         self.policy.log_noise.requires_grad_(gradient.last_noise is None)
         self._learning = dict(self.policy.named_parameters())
         critic = list(self.policy.critic.parameters())
@@ -247,9 +254,11 @@ class Learning:
     @torch.no_grad()
     def _examples(self, tried: Tried) -> tuple[Tensor, ...]:
         """What to learn from, a row for each tick of each dream: the arguments of `_losses`."""
-        values, gradient = self.policy.values(tried.features), self.gradient  # (T + 1, B)
+        gradient = self.gradient
+        nothing_after = tried.over if gradient.finite else tried.terminated
+        values = self.policy.values(tried.features, tried.told)  # (T + 1, B)
         better = advantages(
-            tried.rewards, values, tried.terminated, tried.over, gradient.discount, gradient.trace
+            tried.rewards, values, nothing_after, tried.over, gradient.discount, gradient.trace
         )
         target, weight = better + values[:-1], tried.counts.float()
         count = weight.sum().clamp(min=2)
@@ -258,7 +267,8 @@ class Learning:
         better = (better - mean) / (spread + 1e-8)
         seen, outputs = tried.features[:-1].flatten(0, 1), tried.outputs.flatten(0, 1)
         likelihood = self.policy.log_likelihood(self.policy.means(seen), outputs)
-        return seen, outputs, likelihood, better.flatten(), target.flatten(), weight.flatten()
+        told = tried.told[:-1].flatten(0, 1)
+        return seen, told, outputs, likelihood, better.flatten(), target.flatten(), weight.flatten()
 
     def _step(self, batch: Sequence[Tensor]) -> Tensor:
         """One step of Adam; returns the critic's squared error."""
@@ -272,7 +282,7 @@ class Learning:
     @torch.no_grad()
     def _change(self, data: Sequence[Tensor]) -> float:
         """KL divergence of what is tried now from what was tried, by what was."""
-        features, outputs, likelihood, _, _, weight = data
+        features, _, outputs, likelihood, _, _, weight = data
         now = self.policy.log_likelihood(self.policy.means(features), outputs)
         return float(((likelihood - now) * weight).sum() / weight.sum().clamp(min=1))
 
@@ -281,6 +291,7 @@ def _losses(
     policy: Policy,
     clip: float,
     features: Tensor,
+    told: Tensor,
     outputs: Tensor,
     likelihood: Tensor,
     better: Tensor,
@@ -291,6 +302,6 @@ def _losses(
     count = weight.sum().clamp(min=1)
     ratio = (policy.log_likelihood(policy.means(features), outputs) - likelihood).exp()
     gain = torch.minimum(ratio * better, ratio.clamp(1 - clip, 1 + clip) * better)
-    error = (policy.values(features) - target).square()
+    error = (policy.values(features, told) - target).square()
     critic = (error * weight).sum() / count
     return 0.5 * critic - (gain * weight).sum() / count, critic

@@ -14,11 +14,14 @@ from worldmodels.worlds.state import RecordableWorld, World
 
 Lived = TypeVar("Lived", bound=World)
 
+TOLD = 3  # share of the horizon that is over, what has been earned, what was missed: no feature has them
+
 
 class Tried(NamedTuple):
     """T ticks of B episodes and what came of them. After its end one goes on without counting."""
 
     features: Tensor  # (T + 1, B, F), before each tick and after the last
+    told: Tensor  # (T + 1, B, TOLD), likewise: what the critic is told beside them; (T + 1, B, 0) where that is nothing
     outputs: Tensor  # (T, B, A), C's with the noise
     rewards: Tensor  # (T, B), in the critic's unit
     terminated: Tensor  # (T, B) bool
@@ -35,22 +38,33 @@ class Trying(Generic[Lived]):
     """Episodes of one world at once, in which C with noise on its outputs acts.
 
     Args:
-        jerk_cost, missed: see `GradientConfig`. What is missed is left out of what counts as earned.
+        jerk_cost, missed, finite: see `GradientConfig`. What is missed is left out of what counts as earned.
     """
 
-    def __init__(self, world: Lived, config: ControllerConfig, jerk_cost: float, missed: float = 0.0) -> None:
-        self.world, self.config, self.jerk_cost, self.missed = world, config, jerk_cost, missed
+    def __init__(
+        self,
+        world: Lived,
+        config: ControllerConfig,
+        jerk_cost: float,
+        missed: float = 0.0,
+        finite: bool = False,
+    ) -> None:
+        self.world, self.config, self.finite = world, config, finite
+        self.jerk_cost, self.missed = jerk_cost, missed
 
     def _nothing_yet(self, count: int) -> None:
         device = self.world.device
         self.earned = torch.zeros(count, device=device)  # since each began
+        self.age = torch.zeros(count, device=device)  # ticks since then
+        self.behind = torch.zeros(count, device=device)  # tiles that were missed since then
         self.before = torch.zeros(count, self.config.action_size, device=device)  # the last actions
         self.acted = torch.zeros(count, dtype=torch.bool, device=device)  # whether there are any
         self.over = torch.zeros(count, dtype=torch.bool, device=device)
 
     def _live(self, seen: Tensor, policy: Policy, noise: Tensor, reward_scale: float) -> Tried:
         spread = policy.log_noise.exp()
-        seens, outputs, rewards, terminated, overs, counts = [seen], [], [], [], [], []
+        seens, told = [seen], [self._told(reward_scale)]
+        outputs, rewards, terminated, overs, counts = [], [], [], [], []
         for shock in noise:
             tried = policy.means(seen) + spread * shock  # (B, A)
             actions = squash(self.config, tried)
@@ -58,20 +72,29 @@ class Trying(Generic[Lived]):
             jerk = (actions - self.before).square().sum(dim=-1) * self.acted
             reward = (step.reward - self.jerk_cost * jerk) * ~self.over
             counts.append(~self.over)
-            self.earned, self.before = self.earned + reward, actions
+            self.earned, self.age, self.before = self.earned + reward, self.age + 1, actions
             if self.missed and step.missed is not None:
-                reward = reward - self.missed * step.missed * ~self.over
+                missed = step.missed * ~self.over
+                reward, self.behind = reward - self.missed * missed, self.behind + missed
             self.acted = torch.ones_like(self.acted)
             ends = step.terminated | step.truncated
             seen = step.features
             seens.append(seen)
+            told.append(self._told(reward_scale))
             outputs.append(tried)
             rewards.append(reward * reward_scale)
             terminated.append(step.terminated)
             overs.append(ends)
             self.over = self.over | ends
-        parts = seens, outputs, rewards, terminated, overs, counts
+        parts = seens, told, outputs, rewards, terminated, overs, counts
         return Tried(*(torch.stack(part) for part in parts))
+
+    def _told(self, reward_scale: float) -> Tensor:
+        if not self.finite:
+            return self.earned.new_zeros(len(self.earned), 0)
+        # Each of the order of 1, as the features are: some hundreds of points, and tens of tiles.
+        told = self.age / self.world.horizon, 0.1 * reward_scale * self.earned, 0.1 * self.behind
+        return torch.stack(told, dim=1)
 
 
 class Dreamers(Trying[RecordableWorld]):
@@ -85,11 +108,11 @@ class Dreamers(Trying[RecordableWorld]):
     @property
     def state(self) -> tuple[Tensor, ...]:
         """Everything the next tick depends on."""
-        return (self.earned, self.before, self.acted, self.over, *self.world.state)
+        return (self.earned, self.age, self.behind, self.before, self.acted, self.over, *self.world.state)
 
     @state.setter
     def state(self, state: Sequence[Tensor]) -> None:
-        self.earned, self.before, self.acted, self.over, *rest = (
+        self.earned, self.age, self.behind, self.before, self.acted, self.over, *rest = (
             part.to(self.world.device) for part in state
         )
         self.world.state = tuple(rest)
