@@ -118,3 +118,32 @@ def advantages(
         later = rewards[tick] + expected + discount * trace * later * ~over[tick]
         found[tick] = later
     return found
+
+
+def losses(
+    policy: Policy,
+    clip: float,
+    features: Tensor,
+    told: Tensor,
+    tried: Tensor,
+    likelihood: Tensor,
+    better: Tensor,
+    target: Tensor,
+    weight: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """PPO's clipped objective with the critic's squared error, and that error alone, over the ticks that count.
+
+    Args:
+        clip: how far a pass may change the likelihood of what was tried.
+        features: (n, F). told: (n, TOLD) or (n, 0). tried: (n, A), C's outputs with the noise.
+        likelihood: (n,), the log of it when it was tried.
+        better: (n,), `advantages` of even scale.
+        target: (n,), what the critic is to expect.
+        weight: (n,), 1 for a tick that counts and 0 for one after an episode's end.
+    """
+    count = weight.sum().clamp(min=1)
+    ratio = (policy.log_likelihood(policy.means(features), tried) - likelihood).exp()
+    gain = torch.minimum(ratio * better, ratio.clamp(1 - clip, 1 + clip) * better)
+    error = (policy.values(features, told) - target).square()
+    critic = (error * weight).sum() / count
+    return 0.5 * critic - (gain * weight).sum() / count, critic

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
-from worldmodels.evolution.policy import Policy, advantages
+from worldmodels.evolution.policy import Policy, advantages, losses
 from worldmodels.evolution.trying import TOLD, Dreamers, Players, Tried, side_by_side
 from worldmodels.runs.seeds import stream, torch_stream
 from worldmodels.worlds.state import World, goes_on
@@ -253,7 +253,7 @@ class Learning:
 
     @torch.no_grad()
     def _examples(self, tried: Tried) -> tuple[Tensor, ...]:
-        """What to learn from, a row for each tick of each dream: the arguments of `_losses`."""
+        """What to learn from, a row for each tick of each dream: the arguments of `losses`."""
         gradient = self.gradient
         nothing_after = tried.over if gradient.finite else tried.terminated
         values = self.policy.values(tried.features, tried.told)  # (T + 1, B)
@@ -272,7 +272,7 @@ class Learning:
 
     def _step(self, batch: Sequence[Tensor]) -> Tensor:
         """One step of Adam; returns the critic's squared error."""
-        loss, critic = _losses(self.policy, self.gradient.clip, *batch)
+        loss, critic = losses(self.policy, self.gradient.clip, *batch)
         self._adam.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), LARGEST_GRADIENT)
@@ -285,23 +285,3 @@ class Learning:
         features, _, outputs, likelihood, _, _, weight = data
         now = self.policy.log_likelihood(self.policy.means(features), outputs)
         return float(((likelihood - now) * weight).sum() / weight.sum().clamp(min=1))
-
-
-def _losses(
-    policy: Policy,
-    clip: float,
-    features: Tensor,
-    told: Tensor,
-    outputs: Tensor,
-    likelihood: Tensor,
-    better: Tensor,
-    target: Tensor,
-    weight: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """PPO's clipped objective with the critic's squared error, and that error alone, over the ticks that count."""
-    count = weight.sum().clamp(min=1)
-    ratio = (policy.log_likelihood(policy.means(features), outputs) - likelihood).exp()
-    gain = torch.minimum(ratio * better, ratio.clamp(1 - clip, 1 + clip) * better)
-    error = (policy.values(features, told) - target).square()
-    critic = (error * weight).sum() / count
-    return 0.5 * critic - (gain * weight).sum() / count, critic
