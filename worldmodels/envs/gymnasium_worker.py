@@ -8,8 +8,8 @@ so it cannot outlive the program that started it. The descriptor HELD closes wit
      "frame_key": k, "resets_clean": b, "painter": p}   -> {}
     {"seeds": [...]}                                    -> {}
     {"play": [games], "actions": [...], "repeats": k,
-     "part": p}                                         -> {rewards, terminated, truncated, steps, missed}, for each p
-                                                            games
+     "part": p}                                         -> {rewards, terminated, truncated, steps, missed},
+                                                            for each p games
     whatever fails                                      -> {"error": one line, "missing": is a package,
                                                             "died": has the game's own program}
 """

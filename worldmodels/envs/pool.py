@@ -28,9 +28,7 @@ class PoolStep:
     rewards: np.ndarray  # (B,) float32, summed over the repeats of the action
     terminated: np.ndarray  # (B,) bool: the game itself ended (died or finished)
     truncated: np.ndarray  # (B,) bool: cut off by the step limit
-    missed: (
-        np.ndarray
-    )  # (B,) int64: tiles of the road left behind untouched; 0 where the backend does not count them
+    missed: np.ndarray  # (B,) int64: tiles of the road left behind untouched; 0 where nobody counts them
 
 
 @dataclass(frozen=True)
