@@ -38,6 +38,22 @@ def test_rounds_are_put_end_to_end(finished):
     np.testing.assert_array_equal(curves.values["best"], np.tile(9.0 + np.arange(10), 2))
 
 
+def test_a_round_learns_where_and_how_its_settings_say_and_the_last_entry_holds_on(finished):
+    run = read_run(finished)
+    assert (run.in_the_game, run.by_gradient) == (frozenset(), frozenset())
+    content = json.loads(finished.experiment.read_text())
+    content["experiment"]["rounds"] |= {"worlds": ["dream", "actual"], "searches": ["auto", "gradient"]}
+    finished.experiment.write_text(json.dumps(content))
+    run = read_run(finished)
+    assert (run.searched, run.in_the_game, run.by_gradient) == ({0, 1}, {1}, {1})
+    np.testing.assert_array_equal(run.curves["evolve"].rounds, np.repeat([0, 1], 10))
+    content["experiment"]["rounds"] |= {"worlds": ["actual"], "searches": []}
+    content["experiment"]["evolution"] = {"search": "gradient"}
+    finished.experiment.write_text(json.dumps(content))
+    run = read_run(finished)
+    assert run.in_the_game == run.by_gradient == {0, 1}
+
+
 def test_an_empty_folder(tmp_path):
     run = read_run(RunFolder(tmp_path))
     assert (run.game, run.best_round, run.curves, run.scores) == (None, None, {}, {})

@@ -18,7 +18,7 @@ from worldmodels.report.page import write_report
 from worldmodels.runs.folder import RunFolder
 
 HEADINGS = [
-    "How V sees", "What M expects", "Actual and dream, side by side", "Evolution", "Scores",
+    "How V sees", "What M expects", "Actual and dream, side by side", "How C learnt", "Scores",
     "Time and memory", "How it was made",
 ]  # fmt: skip
 VOID = {"meta", "link", "img", "br", "path", "use"}
@@ -85,6 +85,22 @@ def test_a_finished_run_has_every_section_and_nothing_missing(whole):
         "rounds.horizons",
     ):
         assert something in words
+
+
+def test_a_c_that_learnt_in_the_game_is_not_said_to_have_dreamt(finished, whole):
+    assert "was evolved" in whole
+    assert "generations in the game" not in whole
+    content = json.loads(finished.experiment.read_text())
+    content["experiment"]["rounds"] |= {"worlds": ["dream", "actual"], "searches": ["auto", "gradient"]}
+    finished.experiment.write_text(json.dumps(content))
+    shown = Page(report(finished))
+    words = " ".join(" ".join(piece for pieces in shown.text.values() for piece in pieces).split())
+    assert "learnt to act, by policy gradient, in the actual game" in words
+    assert {"generations in the dream", "generations in the game"} <= set(shown.text["dt"])
+    assert "the best individual or episode with noise of a generation;" in words
+    charts = [svg["aria-label"] for svg in shown.all("svg") if "How C learnt" in svg["aria-label"]]
+    assert len(charts) == 2, "a wide one and a narrow one"
+    assert all("in the dream and in the game" in chart for chart in charts)
 
 
 def test_the_page_needs_nothing_else(whole):

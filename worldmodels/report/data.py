@@ -81,6 +81,24 @@ class RunData:
         name = game.get("name") if isinstance(game, dict) else game
         return str(name) if name else None
 
+    @property
+    def in_the_game(self) -> frozenset[int]:
+        """Rounds whose C learnt in the actual game and not in a dream."""
+        worlds = mapping(self.settings.get("rounds")).get("worlds")
+        return frozenset(round for round in self.searched if _at_round(worlds, round) == "actual")
+
+    @property
+    def by_gradient(self) -> frozenset[int]:
+        """Rounds whose C learnt by policy gradient and not by evolution."""
+        searches = mapping(self.settings.get("rounds")).get("searches")
+        search = mapping(self.settings.get("evolution")).get("search")
+        return frozenset(r for r in self.searched if _at_round(searches, r, search) == "gradient")
+
+    @property
+    def searched(self) -> frozenset[int]:
+        """Rounds whose search of C has been written down."""
+        return frozenset(self.curves["evolve"].ends if "evolve" in self.curves else ())
+
 
 def read_run(folder: RunFolder) -> RunData:
     """Read everything but the media. Nothing missing, torn or strange stops it."""
@@ -112,6 +130,12 @@ def read_run(folder: RunFolder) -> RunData:
         best_round=whole(best.get("round")),
         unreadable=unreadable,
     )
+
+
+def _at_round(schedule: object, round: int, otherwise: object = None) -> object:
+    """What a schedule of the settings gives to a round: its last entry holds on."""
+    entries = listed(schedule)
+    return entries[min(round, len(entries) - 1)] if entries else otherwise
 
 
 def stage_totals(stages: Sequence[StageDone]) -> list[StageDone]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,32 +68,41 @@ def fitness_scale(
     if curves is None or episode_steps is None or not horizons or min(horizons) <= 0:
         return np.ones(len(x)), "points"
     scale = np.ones(len(x))
-    begins = 0.0
-    for round, end in curves.ends.items():
+    for round in curves.ends:
         steps = horizons[min(round, len(horizons) - 1)]  # the last one holds for all further rounds
-        scale[(begins <= x) & (x < end)] = episode_steps / steps
-        begins = end
+        scale[curves.rounds == round] = episode_steps / steps
     return scale, f"points in {episode_steps:,} steps of the game"
 
 
 def evolution_curve(
-    curves: Curves | None, rounds: Sequence[Round], scale: np.ndarray, unit: str
+    curves: Curves | None,
+    rounds: Sequence[Round],
+    scale: np.ndarray,
+    unit: str,
+    in_the_game: Collection[int] = (),
 ) -> Markup | None:
     """Best, mean and worst of each generation over all rounds, with each round's actual score at its end.
 
     Args:
         scale: factor of each generation that turns fitness into `unit`, the unit of the actual scores.
+        in_the_game: the rounds whose generations lived in the actual game, and not in a dream.
     """
     if curves is None or not {"best", "mean", "worst"} <= curves.values.keys():
         return None
     best, mean, worst = (curves.values[name] * scale for name in ("best", "mean", "worst"))
     tested = [(curves.ends[r.number], r.actual) for r in rounds if r.actual and r.number in curves.ends]
+    actual = np.isin(curves.rounds, list(in_the_game))
 
     def draw(axes: Axes) -> None:
-        axes.fill_between(curves.x, worst, best, color=DREAM, alpha=0.16, linewidth=0)
-        axes.plot(curves.x, best, color=DREAM, linewidth=1, label="dream: best")
-        axes.plot(curves.x, mean, color=DREAM, linewidth=2.2, label="dream: mean")
-        axes.plot(curves.x, worst, color=DREAM, linewidth=1, linestyle=(0, (1, 1.5)), label="dream: worst")
+        for world, colour, there in (("dream", DREAM, ~actual), ("game", ACTUAL, actual)):
+            if not there.any():
+                continue
+            here = [np.where(there, values, np.nan) for values in (worst, best, mean)]
+            axes.fill_between(curves.x, *here[:2], color=colour, alpha=0.16, linewidth=0)
+            axes.plot(curves.x, here[1], color=colour, linewidth=1, label=f"{world}: best")
+            axes.plot(curves.x, here[2], color=colour, linewidth=2.2, label=f"{world}: mean")
+            dots = (0, (1, 1.5))
+            axes.plot(curves.x, here[0], color=colour, linewidth=1, linestyle=dots, label=f"{world}: worst")
         if tested:
             x, scores = zip(*tested, strict=True)
             axes.errorbar(
@@ -110,7 +119,9 @@ def evolution_curve(
         axes.figure.legend(loc="outside upper left", ncols=4 if is_wide(axes) else 2)
         _mark_rounds(axes, curves)
 
-    alt = f"Evolution: population mean in the dream from {points(mean[0])} to {points(mean[-1])} {unit}"
+    worlds = [name for name, there in (("the dream", ~actual), ("the game", actual)) if there.any()]
+    alt = f"How C learnt in {' and in '.join(worlds)}: mean of a generation from {points(mean[0])} to "
+    alt += f"{points(mean[-1])} {unit}"
     alt += "".join(
         f"; round {r.number} scored {mean_and_error(r.actual)} in the game" for r in rounds if r.actual
     )

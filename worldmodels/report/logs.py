@@ -24,6 +24,11 @@ class Curves:
     values: dict[str, np.ndarray]  # name -> (N,), NaN where a line does not have it
     ends: dict[int, float]  # round -> where on the axis it ends
 
+    @property
+    def rounds(self) -> np.ndarray:
+        """(N,) the round of each line."""
+        return np.array(list(self.ends))[np.searchsorted(list(self.ends.values()), self.x, side="right")]
+
 
 def numbered(folder: Path, pattern: str) -> list[tuple[int, Path]]:
     """Files whose name fits the pattern, by the number in it."""

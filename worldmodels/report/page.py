@@ -117,6 +117,7 @@ def render(run: RunData) -> str:
         dream_scale=scale,
         meters=sweep_figures.meter_charts(sweep, scale),
         unreadable=unreadable,
+        tried=wording.tried(run),
         not_by_dreams_alone=wording.not_by_dreams_alone(run.rounds),
         command=lambda part: wording.command(run, part),
         charts=_charts(run) | charts,
@@ -155,7 +156,7 @@ def _charts(run: RunData) -> dict[str, Markup | None]:
         "end": learning_figures.loss_curve(
             memory, "end", "Cross-entropy of M's expectation of the end.", log=True, width=300
         ),
-        "evolution": learning_figures.evolution_curve(evolve, run.rounds, scale, unit),
+        "evolution": learning_figures.evolution_curve(evolve, run.rounds, scale, unit, run.in_the_game),
         "histogram": figures.histogram(run.scores.get("actual"), run.scores.get("random")),
         "gap": figures.dream_against_actual(run.rounds, game.episode_steps),
     }
@@ -199,9 +200,12 @@ def _facts(run: RunData) -> list[tuple[str, str]]:
     seconds = [stage.seconds for stage in run.stages if stage.seconds is not None]
     memory = [stage.peak_memory_mb for stage in run.stages if stage.peak_memory_mb is not None]
     evolve = run.curves.get("evolve")
+    played = 0 if evolve is None else sum(round in run.in_the_game for round in evolve.rounds)
+    dreamt = 0 if evolve is None else len(evolve.x) - played
     facts = [
         ("steps of the actual game", wording.count(max(frames)) if frames else None),
-        ("generations in the dream", wording.count(len(evolve.x)) if evolve is not None else None),
+        ("generations in the dream", wording.count(dreamt) if dreamt else None),
+        ("generations in the game", wording.count(played) if played else None),
         ("from nothing to here", wording.duration(sum(seconds)) if seconds else None),
         ("memory at most", wording.memory(max(memory)) if memory else None),
     ]

@@ -48,13 +48,19 @@ def mean_and_error(scores: Scores | None) -> str:
     return points(scores.mean) + ("" if error is None else f" ± {points(error)}")
 
 
+def tried(run: RunData) -> str:
+    """What a generation of the run's searches consists of: evolution tries individuals, a gradient C with noise."""
+    kinds = (("individual", run.searched - run.by_gradient), ("episode with noise", run.by_gradient))
+    return " or ".join(kind for kind, rounds in kinds if rounds) or "individual"
+
+
 def not_by_dreams_alone(rounds: Sequence[Round]) -> list[str]:
-    """A sentence for each round whose C was evolved in the actual game, or chosen by episodes of it."""
+    """A sentence for each round whose C learnt in the actual game, or was chosen by episodes of it."""
     found = []
     for round in rounds:
         if played := whole(round.dream.facts.get("game_steps")) if round.dream else None:
             found.append(
-                f"The C of round {round.number} was evolved in the actual game: {count(played)} steps of it."
+                f"The C of round {round.number} learnt in the actual game: {count(played)} steps of it."
             )
         choice = mapping(round.dream.facts.get("selected")) if round.dream else {}
         if choice:
