@@ -114,6 +114,33 @@ def test_the_end_is_a_cut_off_and_not_a_draw(memory: MDNRNN, starts: Starts):
     assert world.step(-almost).terminated.all()
 
 
+def test_a_drawn_end_comes_as_often_as_m_holds_it_likely(memory: MDNRNN, starts: Starts):
+    likely, weight = 0.05, 10.0  # with its weight in M's training the end looks like one of 0.34
+    config = DreamConfig(ends="drawn")
+    world = DreamWorld(
+        certain_of(memory, math.log(weight * likely / (1 - likely))), starts, config, end_weight=weight
+    )
+    count, ticks = 2000, 20
+    world.reset(range(count))
+    lived = torch.zeros(count)
+    for _ in range(ticks):
+        ended = world.step(torch.full((count, 2), SLOWLY)).terminated
+        lived += ~ended
+    expected = sum((1 - likely) ** tick for tick in range(1, ticks + 1))
+    assert abs(float(lived.mean()) - expected) < 4 * float(lived.std()) / count**0.5
+    world.reset([3])
+    alone = [bool(world.step(torch.full((1, 2), SLOWLY)).terminated) for _ in range(ticks)]
+    assert alone.count(False) == lived[3], "a dream ends alone where it ends among others"
+
+
+def certain_of(memory: MDNRNN, end_logit: float) -> MDNRNN:
+    """The same M with one logit for every end."""
+    model = MDNRNN(memory.config).requires_grad_(False)
+    model.load_state_dict(memory.state_dict())
+    model.head.weight[-1], model.head.bias[-1] = 0.0, end_logit
+    return model
+
+
 def test_the_horizon_truncates(memory: MDNRNN, starts: Starts):
     world = dream(memory, starts, horizon=4)
     world.reset([1, 2])
@@ -234,13 +261,14 @@ def test_action_noise_is_smooth_stays_in_bounds_and_follows_the_seed(
         ({"starts": 0}, "must be at least 1, got 250, 0"),
         ({"openings": 1.5}, r"openings must lie in \[0, 1\], got 1.5"),
         ({"action_noise": -0.1}, "action_noise must not be negative, got -0.1"),
+        ({"ends": "sometimes"}, "ends must be cut-off or drawn, got 'sometimes'"),
         ({"lap": 0.0}, "lap must lie above 0, got 0.0"),
         ({"lap": math.nan}, "lap must lie above 0, got nan"),
         ({"missed": -1.0}, "missed must not be negative, got -1.0"),
         ({"noise_correlation": 1.0}, r"noise_correlation must lie in \[0, 1\), got 1.0"),
     ],
 )
-def test_nonsense_is_refused(settings: dict[str, float], says: str):
+def test_nonsense_is_refused(settings: dict[str, float | str], says: str):
     with pytest.raises(ValueError, match=says):
         DreamConfig(**settings)  # type: ignore[arg-type]
 

@@ -193,7 +193,8 @@ class Work:
         low, high = (
             torch.from_numpy(bound).to(self.device) for bound in (self.spec.action_low, self.spec.action_high)
         )
-        return DreamWorld(memory, starts, config, features, (low, high))
+        end_weight = self.experiment.memory.end_positive_weight
+        return DreamWorld(memory, starts, config, features, (low, high), end_weight)
 
     def starts(self, round: int, memory: MDNRNN, count: int) -> Starts:
         """Up to `count` openings and as many later moments of those episodes; of a released run, those it has."""

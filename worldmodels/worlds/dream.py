@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,12 @@ from worldmodels.worlds.compiled import EXAMPLE, compiled
 from worldmodels.worlds.starts import Starts
 from worldmodels.worlds.state import Step, feature_size, features
 
-START, FIRST_LATENT, TICKS = 0, 1, 2  # numbers of the random streams of a dream
+START, FIRST_LATENT, TICKS, ENDS = (
+    0,
+    1,
+    2,
+    3,
+)  # numbers of the random streams of a dream; ENDS is forked from TICKS
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class DreamConfig:
     starts: int = 2048  # openings, and as many later moments, kept in the bank
     action_noise: float = 0.0  # sigma of a smooth noise on the actions, in the game's units
     noise_correlation: float = 0.8  # of that noise from tick to tick
+    # "cut-off": a dream ends where M's logit of an end is above 0, as in the paper; what is less likely costs nothing.
+    # "drawn": it ends by chance, as often as M holds it likely.
+    ends: Literal["cut-off", "drawn"] = "cut-off"
     lap: float | None = None  # points of road after which a dream ends, as the game does; None: never
     missed: float = 0.0  # points of road that a tick without reward leaves behind, where there is a lap
 
@@ -45,6 +53,8 @@ class DreamConfig:
             raise ValueError(f"dream.action_noise must not be negative, got {self.action_noise}")
         if not 0 <= self.noise_correlation < 1:
             raise ValueError(f"dream.noise_correlation must lie in [0, 1), got {self.noise_correlation}")
+        if self.ends not in ("cut-off", "drawn"):
+            raise ValueError(f"dream.ends must be cut-off or drawn, got {self.ends!r}")
         if self.lap is not None and not (self.lap > 0 and math.isfinite(self.lap)):
             raise ValueError(f"dream.lap must lie above 0, got {self.lap}")
         if not (self.missed >= 0 and math.isfinite(self.missed)):
@@ -117,8 +127,12 @@ def dream_on(
     memory = Recurrent(dreams.h, dreams.c)
     z, (h, c), reward, end_logit = tick(model, weights, dreams.z, actions, memory, uniform, temperature)
     assert end_logit is not None, "DreamWorld has checked"
-    # The end is a cut-off and not a draw, as in the paper: over when it is likelier than not.
-    ended, passed = dreams.ended | (end_logit > 0), dreams.passed
+    if config.ends == "drawn":
+        drawn = noise.uniform(noise.fork(dreams.keys, ENDS), dreams.ticks, 1).squeeze(1)
+        ends = drawn < torch.sigmoid(end_logit)
+    else:  # as in the paper
+        ends = end_logit > 0
+    ended, passed = dreams.ended | ends, dreams.passed
     if config.lap is not None:
         passed = passed + road(reward, config.missed)
         ended = ended | (passed >= config.lap)
@@ -149,6 +163,7 @@ class DreamWorld:
         starts: where to begin; the dream runs on their device.
         feature_kind: what C sees, one of `state.FEATURES`.
         action_bounds: smallest and largest action (A,), to clip disturbed actions to; None: no clipping.
+        end_weight: that of an end in M's training, which let it look likelier by this factor. Drawn ends take it out.
     """
 
     at_once = 8192  # what dreams need while they run is bounded by this
@@ -161,10 +176,13 @@ class DreamWorld:
         config: DreamConfig,
         feature_kind: str = "zh",
         action_bounds: tuple[Tensor, Tensor] | None = None,
+        end_weight: float = 1.0,
     ) -> None:
         if not model.config.predicts_end:
             raise ValueError("a dream needs an M that predicts the end")
         self.model_config, self.weights = model.config, model.tick_weights()
+        if config.ends == "drawn":
+            self.weights.head_bias[-1] -= math.log(end_weight)  # of the end's logit, the last of the head
         self.starts, self.config, self.feature_kind = starts, config, feature_kind
         self.horizon = config.horizon
         self.feature_size = feature_size(feature_kind, model.config.latent_size, model.config.hidden_size)

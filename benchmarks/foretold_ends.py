@@ -1,0 +1,83 @@
+"""Does M foresee the ends that come in the game? `python benchmarks/foretold_ends.py pretrained:take-cover`.
+
+Plays fresh episodes of the actual game with the agent of a run. M says after each tick how likely it is that the
+episode has ended with it (less the weight that ends had in its training). Printed, by what it said: ticks, ends that
+were to come by M's own figures, and ends that came. In a dream an end that M holds unlikely never comes
+(`dream.ends` cut-off), so that whatever comes in the game from the upper rows C has never learnt to avoid.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from worldmodels.controller.linear import act
+from worldmodels.errors import UserError
+from worldmodels.memory.mdn_rnn import look_ahead
+from worldmodels.pipeline.work import Work, mean_and_error, open_run
+from worldmodels.runs.pretrained import run_folder
+from worldmodels.worlds.actual import ActualWorld, Senses
+
+BOUNDS = (0.0, 1e-4, 1e-3, 1e-2, 0.03, 1 / 11, 0.2, 0.5, 1.0)  # 1/11: the cut-off, where an end weighs 10
+
+
+def main() -> None:
+    """Play and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", help="a run folder, or pretrained:NAME")
+    parser.add_argument("--episodes", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=50_000_000, help="of the first episode")
+    options = parser.parse_args()
+    try:
+        work = open_run(run_folder(options.run), "auto")
+        lived, foretold, came = play(work, range(options.seed, options.seed + options.episodes))
+    except UserError as error:
+        sys.exit(f"worldmodels: {error}")
+    score = mean_and_error(lived.numpy())
+    print(
+        f"{score['mean']:.0f} ± {score['standard_error']:.0f} ticks (standard error), {len(lived)} episodes"
+    )
+    print(f"{'M says':>19} {'ticks':>9} {'foretold':>9} {'came':>6}")
+    for low, high in pairwise(BOUNDS):
+        there = (foretold >= low) & ((foretold < high) | (high == BOUNDS[-1]))
+        said, ends = float(foretold[there].sum()), int(came[there].sum())
+        print(f"{low:9.2%} {high:9.2%} {int(there.sum()):9,} {said:9.1f} {ends:6}")
+    print(f"{'all':>19} {len(came):9,} {float(foretold.sum()):9.1f} {int(came.sum()):6}")
+
+
+@torch.no_grad()
+def play(work: Work, seeds: range) -> tuple[Tensor, Tensor, Tensor]:
+    """Length of each episode (episodes,); and of all their ticks (N,): M's chance of an end, and whether it came."""
+    parts, weight = work.best(), math.log(work.experiment.memory.end_positive_weight)
+    if not parts.memory.config.predicts_end:
+        raise UserError("M of this run foretells no end: take a run with --mdn-rnn.predicts-end")
+    senses = Senses(parts.vision, parts.memory, parts.config.features, work.device)
+    lived, foretold, came = torch.zeros(len(seeds)), [], []
+    with work.pool() as pool:
+        world = ActualWorld(senses, pool, work.ticks)
+        for first in range(0, len(seeds), world.at_once):
+            features = world.reset(seeds[first : first + world.at_once])
+            playing = torch.arange(first, first + len(features))
+            while len(playing):
+                step = world.step(act(parts.config, parts.parameters.to(features)[None], features[None])[0])
+                lived[playing] += 1
+                logit = look_ahead(parts.memory.config, senses.weights, senses.memory).end_logit
+                assert logit is not None, "M foretells ends"
+                foretold.append(torch.sigmoid(logit - weight).cpu())
+                came.append(step.terminated.cpu())
+                on = (~(step.terminated | step.truncated)).nonzero().squeeze(1)
+                features, playing = step.features[on], playing[on.cpu()]
+                if 0 < len(on) < len(step.features):
+                    world.keep(on)
+    return lived, torch.cat(foretold), torch.cat(came)
+
+
+if __name__ == "__main__":
+    main()
