@@ -19,7 +19,7 @@ from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.seeds import stream
 from worldmodels.vision.vae import VAE
 from worldmodels.worlds.actual import ActualWorld, Senses
-from worldmodels.worlds.compiled import PAYS_FROM
+from worldmodels.worlds.compiled import PAYS_FROM, PAYS_FROM_BY_GRADIENT
 from worldmodels.worlds.dream import DreamWorld
 from worldmodels.worlds.others_dream import OthersDream
 from worldmodels.worlds.state import World
@@ -64,7 +64,8 @@ def grow(
         made_from |= hashes
     # By the settings alone, and for the scoring below too: a run that was stopped dreams on as it began.
     ticks = generations * ticks_of_generation(experiment, round, horizon)
-    if where == "dream" and ticks >= PAYS_FROM:
+    pays_from = PAYS_FROM_BY_GRADIENT if experiment.search(round) == "gradient" else PAYS_FROM
+    if where == "dream" and ticks >= pays_from:
         for dreamt in (dreaming, *(other.dream for other in others)):
             dreamt.compile()
     if not path.exists():

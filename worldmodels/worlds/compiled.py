@@ -16,6 +16,7 @@ import torch
 PAYS_FROM = (
     20_000_000  # ticks of an evolution whose dreams all last to the horizon; most last a fraction of it
 )
+PAYS_FROM_BY_GRADIENT = 2_000_000  # ticks of a learning by gradient, which are all dreamt
 EXAMPLE = 512  # dreams in the batch that the compiler is shown; it is told that there may be more or fewer
 
 
