@@ -13,21 +13,36 @@ from worldmodels.evolution.policy import Policy, advantages
 
 @given(st.integers(1, 6), st.integers(0, 2**31), st.floats(0, 0.99), st.floats(0, 1))
 def test_advantages_are_what_the_definition_says(ticks: int, seed: int, discount: float, trace: float):
+    """Ends that are known (0 or 1) or drawn: some chance that nothing comes after a tick."""
     generator = torch.Generator().manual_seed(seed)
     rewards = torch.randn(ticks, 1, generator=generator, dtype=torch.float64)
     values = torch.randn(ticks + 1, 1, generator=generator, dtype=torch.float64)
-    terminated = torch.rand(ticks, 1, generator=generator) < 0.2
-    over = terminated | (torch.rand(ticks, 1, generator=generator) < 0.2)
-    found = advantages(rewards, values, terminated, over, discount, trace)
+    ends = (1.5 * torch.rand(ticks, 1, generator=generator, dtype=torch.float64) - 0.5).clamp(min=0)
+    ends = ends.round() if seed % 2 else ends
+    over = (ends == 1) | (torch.rand(ticks, 1, generator=generator) < 0.2)
+    found = advantages(rewards, values, ends, over, discount, trace)
     for first in range(ticks):
         expected, weight = 0.0, 1.0
         for tick in range(first, ticks):
-            later = 0.0 if terminated[tick] else discount * float(values[tick + 1])
+            later = discount * float(values[tick + 1]) * (1 - float(ends[tick]))
             expected += weight * (float(rewards[tick]) + later - float(values[tick]))
             weight *= discount * trace
             if over[tick]:
                 break
         assert float(found[first]) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_chance_says_on_average_what_its_draws_say():
+    generator = torch.Generator().manual_seed(0)
+    count, chance = 200_000, 0.3
+    rewards = torch.randn(2, 1, generator=generator).expand(2, count)
+    values = 5 + torch.randn(3, 1, generator=generator).expand(3, count)
+    over = torch.rand(2, count, generator=generator) < chance
+    by_draw = advantages(rewards, values, over.float(), over, 0.9, 0.8)[0]
+    by_chance = advantages(rewards, values, torch.full((2, count), chance), over, 0.9, 0.8)[0]
+    error = float((by_draw - by_chance).std()) / count**0.5
+    assert abs(float(by_draw.mean() - by_chance.mean())) < 4 * error
+    assert float(by_chance.var()) < float(by_draw.var())
 
 
 @pytest.mark.parametrize("hidden", [0, 4])

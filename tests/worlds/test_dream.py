@@ -124,8 +124,10 @@ def test_a_drawn_end_comes_as_often_as_m_holds_it_likely(memory: MDNRNN, starts:
     world.reset(range(count))
     lived = torch.zeros(count)
     for _ in range(ticks):
-        ended = world.step(torch.full((count, 2), SLOWLY)).terminated
-        lived += ~ended
+        step = world.step(torch.full((count, 2), SLOWLY))
+        assert step.chance is not None
+        assert_close(step.chance, torch.full((count,), likely), msg="less the weight that it had in training")
+        lived += ~step.terminated
     expected = sum((1 - likely) ** tick for tick in range(1, ticks + 1))
     assert abs(float(lived.mean()) - expected) < 4 * float(lived.std()) / count**0.5
     world.reset([3])

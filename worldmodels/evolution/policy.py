@@ -99,22 +99,23 @@ class Policy(nn.Module):
 
 
 def advantages(
-    rewards: Tensor, values: Tensor, terminated: Tensor, over: Tensor, discount: float, trace: float
+    rewards: Tensor, values: Tensor, ends: Tensor, over: Tensor, discount: float, trace: float
 ) -> Tensor:
     """How much better than the critic expected each tick turned out to be (generalised advantage estimation).
 
     Args:
-        rewards: (T, B). values: (T + 1, B), of the moments before each tick and after the last. terminated: (T, B)
-            bool, nothing is earned after this tick. over: (T, B) bool, the dream goes no further, though it might have
-            earned more. discount: of a reward for each tick that it comes later. trace: 0 believes the critic from the
-            next tick on, 1 believes only rewards.
+        rewards: (T, B). values: (T + 1, B), of the moments before each tick and after the last. ends: (T, B), the
+            chance that nothing is earned after this tick, 0 or 1 where that is known. Where the end was drawn by it,
+            the chance says the same as the draw on average, and does not scatter. over: (T, B) bool, the dream goes no
+            further, though it might have earned more. discount: of a reward for each tick that it comes later. trace: 0
+            believes the critic from the next tick on, 1 believes only rewards.
     Returns:
         (T, B).
     """
     found = torch.empty_like(rewards)
     later = torch.zeros_like(rewards[0])
     for tick in range(len(rewards) - 1, -1, -1):
-        expected = discount * values[tick + 1] * ~terminated[tick] - values[tick]
+        expected = discount * values[tick + 1] * (1 - ends[tick]) - values[tick]
         later = rewards[tick] + expected + discount * trace * later * ~over[tick]
         found[tick] = later
     return found

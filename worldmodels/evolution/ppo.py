@@ -255,11 +255,8 @@ class Learning:
     def _examples(self, tried: Tried) -> tuple[Tensor, ...]:
         """What to learn from, a row for each tick of each dream: the arguments of `losses`."""
         gradient = self.gradient
-        nothing_after = tried.over if gradient.finite else tried.terminated
         values = self.policy.values(tried.features, tried.told)  # (T + 1, B)
-        better = advantages(
-            tried.rewards, values, nothing_after, tried.over, gradient.discount, gradient.trace
-        )
+        better = advantages(tried.rewards, values, tried.ends, tried.over, gradient.discount, gradient.trace)
         target, weight = better + values[:-1], tried.counts.float()
         count = weight.sum().clamp(min=2)
         mean = (better * weight).sum() / count

@@ -24,7 +24,7 @@ class Tried(NamedTuple):
     told: Tensor  # (T + 1, B, TOLD), likewise: what the critic is told beside them; (T + 1, B, 0) where that is nothing
     outputs: Tensor  # (T, B, A), C's with the noise
     rewards: Tensor  # (T, B), in the critic's unit
-    terminated: Tensor  # (T, B) bool
+    ends: Tensor  # (T, B), the chance that nothing is earned after this tick: 0 or 1 but where ends are drawn
     over: Tensor  # (T, B) bool, terminated or truncated
     counts: Tensor  # (T, B) bool, not over before
 
@@ -64,7 +64,7 @@ class Trying(Generic[Lived]):
     def _live(self, seen: Tensor, policy: Policy, noise: Tensor, reward_scale: float) -> Tried:
         spread = policy.log_noise.exp()
         seens, told = [seen], [self._told(reward_scale)]
-        outputs, rewards, terminated, overs, counts = [], [], [], [], []
+        outputs, rewards, ends, overs, counts = [], [], [], [], []
         for shock in noise:
             tried = policy.means(seen) + spread * shock  # (B, A)
             actions = squash(self.config, tried)
@@ -77,16 +77,17 @@ class Trying(Generic[Lived]):
                 missed = step.missed * ~self.over
                 reward, self.behind = reward - self.missed * missed, self.behind + missed
             self.acted = torch.ones_like(self.acted)
-            ends = step.terminated | step.truncated
+            over = step.terminated | step.truncated
             seen = step.features
             seens.append(seen)
             told.append(self._told(reward_scale))
             outputs.append(tried)
             rewards.append(reward * reward_scale)
-            terminated.append(step.terminated)
-            overs.append(ends)
-            self.over = self.over | ends
-        parts = seens, told, outputs, rewards, terminated, overs, counts
+            chance = step.terminated.float() if step.chance is None else step.chance
+            ends.append(torch.where(step.truncated, 1.0, chance) if self.finite else chance)
+            overs.append(over)
+            self.over = self.over | over
+        parts = seens, told, outputs, rewards, ends, overs, counts
         return Tried(*(torch.stack(part) for part in parts))
 
     def _told(self, reward_scale: float) -> Tensor:

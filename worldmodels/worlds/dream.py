@@ -98,6 +98,7 @@ class Dreams(NamedTuple):
     ended: Tensor  # (B,) bool
     disturbance: Tensor  # (B, A), the noise on the last actions
     passed: Tensor  # (B,) points of road left behind; only where there is a lap
+    chance: Tensor  # (B,) that the last tick was the end; only where ends are drawn
 
 
 def dream_on(
@@ -127,16 +128,17 @@ def dream_on(
     memory = Recurrent(dreams.h, dreams.c)
     z, (h, c), reward, end_logit = tick(model, weights, dreams.z, actions, memory, uniform, temperature)
     assert end_logit is not None, "DreamWorld has checked"
+    chance = dreams.chance
     if config.ends == "drawn":
-        drawn = noise.uniform(noise.fork(dreams.keys, ENDS), dreams.ticks, 1).squeeze(1)
-        ends = drawn < torch.sigmoid(end_logit)
+        chance = torch.sigmoid(end_logit)
+        ends = noise.uniform(noise.fork(dreams.keys, ENDS), dreams.ticks, 1).squeeze(1) < chance
     else:  # as in the paper
         ends = end_logit > 0
     ended, passed = dreams.ended | ends, dreams.passed
     if config.lap is not None:
         passed = passed + road(reward, config.missed)
         ended = ended | (passed >= config.lap)
-    after = Dreams(z, h, c, dreams.keys, dreams.ticks + 1, ended, disturbance, passed)
+    after = Dreams(z, h, c, dreams.keys, dreams.ticks + 1, ended, disturbance, passed, chance)
     return after, torch.where(dreams.ended, 0.0, reward)
 
 
@@ -253,7 +255,8 @@ class DreamWorld:
         self._dreams, reward = self._dream_on(*self._settings, self._dreams, actions)
         ended = self._dreams.ended
         truncated = (self._dreams.ticks >= self.horizon) & ~ended
-        return Step(self.seen(), reward, ended, truncated)
+        chance = self._dreams.chance if self.config.ends == "drawn" else None
+        return Step(self.seen(), reward, ended, truncated, chance=chance)
 
     def done(self, actions: Tensor) -> Tensor:
         """What became of the actions (B, A) of the last tick: they, with the noise on them."""
@@ -265,8 +268,8 @@ class DreamWorld:
         z, memory, keys = fall_asleep(self.starts, seeds, self.config.openings)
         ended = torch.zeros_like(keys, dtype=torch.bool)
         disturbance = z.new_zeros(len(z), self.model_config.action_size)
-        passed = z.new_zeros(len(z))
-        return Dreams(z, *memory, keys, torch.zeros_like(keys), ended, disturbance, passed)
+        nothing = z.new_zeros(len(z))
+        return Dreams(z, *memory, keys, torch.zeros_like(keys), ended, disturbance, nothing, nothing.clone())
 
     def seen(self) -> Tensor:
         """What C sees of them: features (B, F)."""
