@@ -64,7 +64,8 @@ def learn(
     searched: dict[str, Any] = {name: getattr(evolution, name) for name in ("search", "backend", "patience")}
     if gradient.last_noise is not None:
         searched["generations"] = evolution.generations  # the noise falls by them, from the first one on
-    searched["worlds_go_on"] = KEPT if goes_on(worlds[0]) else False  # what is kept of a dream is not kept of a game
+    # What is kept of a dream is not kept of a game.
+    searched["worlds_go_on"] = KEPT if goes_on(worlds[0]) else False
     settings = {"model": model, "evolution": searched, "gradient": asdict(gradient)}
     begun = {} if begin_at is None else {"start": begin_at}
     with deferred_interrupt() as interrupt:
