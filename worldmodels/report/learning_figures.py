@@ -97,12 +97,12 @@ def evolution_curve(
         for world, colour, there in (("dream", DREAM, ~actual), ("game", ACTUAL, actual)):
             if not there.any():
                 continue
-            here = [np.where(there, values, np.nan) for values in (worst, best, mean)]
-            axes.fill_between(curves.x, *here[:2], color=colour, alpha=0.16, linewidth=0)
-            axes.plot(curves.x, here[1], color=colour, linewidth=1, label=f"{world}: best")
-            axes.plot(curves.x, here[2], color=colour, linewidth=2.2, label=f"{world}: mean")
+            low, high, middle = (np.where(there, values, np.nan) for values in (worst, best, mean))
+            axes.fill_between(curves.x, low, high, color=colour, alpha=0.16, linewidth=0)
+            axes.plot(curves.x, high, color=colour, linewidth=1, label=f"{world}: best")
+            axes.plot(curves.x, middle, color=colour, linewidth=2.2, label=f"{world}: mean")
             dots = (0, (1, 1.5))
-            axes.plot(curves.x, here[0], color=colour, linewidth=1, linestyle=dots, label=f"{world}: worst")
+            axes.plot(curves.x, low, color=colour, linewidth=1, linestyle=dots, label=f"{world}: worst")
         if tested:
             x, scores = zip(*tested, strict=True)
             axes.errorbar(
