@@ -102,8 +102,9 @@ def test_the_dream_and_its_controller(config, kind, hidden):
     cost = costs.dream_tick(config, controller, dreams=6, population=2)
     assert cost.operations == counted(tick)
     dreams = world._dreams
-    # Where there is no lap nobody asks how much road is behind.
-    state, keys = sum(part.nbytes for part in dreams) - dreams.passed.nbytes, dreams.keys.nbytes
+    # Where there is no lap nobody asks how much road is behind, nor how likely an end was where none is drawn.
+    unused = dreams.passed.nbytes + dreams.chance.nbytes
+    state, keys = sum(part.nbytes for part in dreams) - unused, dreams.keys.nbytes
     # All of it is read, all but the keys are written again, and with them the rewards.
     weighed = 4 * (costs.memory_weights(config) + weights.numel())
     assert cost.bytes == 2 * state - keys + 6 * 4 + weighed

@@ -64,7 +64,7 @@ def test_its_steps_are_among_the_frames_of_the_run(run: RunFolder):
     assert 0 < trials <= 3 * 40
     assert json.loads(run.dream_score(1).read_text())["dream"]["game_steps"] == evolved
     assert "game_steps" not in json.loads(run.dream_score(0).read_text())["dream"]
-    assert f"evolved in the actual game: {evolved:,} steps of it" in run.report.read_text()
+    assert f"learnt in the actual game: {evolved:,} steps of it" in run.report.read_text()
 
 
 def test_killed_in_the_game_it_ends_in_the_same_c(
