@@ -20,7 +20,7 @@ SLOWLY = -1.0  # a first action with which the dream of these tests goes on
 ENDING = 1.0
 
 
-def dream(memory: MDNRNN, starts: Starts, features: str = "zh", **config: float) -> DreamWorld:
+def dream(memory: MDNRNN, starts: Starts, features: str = "zh", **config: float | str) -> DreamWorld:
     return DreamWorld(memory, starts, DreamConfig(**config), features)  # type: ignore[arg-type]
 
 
@@ -133,6 +133,11 @@ def test_a_drawn_end_comes_as_often_as_m_holds_it_likely(memory: MDNRNN, starts:
     world.reset([3])
     alone = [bool(world.step(torch.full((1, 2), SLOWLY)).terminated) for _ in range(ticks)]
     assert alone.count(False) == lived[3], "a dream ends alone where it ends among others"
+    lap = dream(memory, starts, ends="drawn", lap=0.01, missed=4.2)
+    (step,) = play(lap, range(9), torch.full((9, 1, 2), SLOWLY))[1]
+    assert step.terminated.all()
+    assert step.chance is not None
+    assert (step.chance == 1).all(), "the end of a lap is sure"
 
 
 def certain_of(memory: MDNRNN, end_logit: float) -> MDNRNN:

@@ -16,12 +16,8 @@ from worldmodels.worlds.compiled import EXAMPLE, compiled
 from worldmodels.worlds.starts import Starts
 from worldmodels.worlds.state import Step, feature_size, features
 
-START, FIRST_LATENT, TICKS, ENDS = (
-    0,
-    1,
-    2,
-    3,
-)  # numbers of the random streams of a dream; ENDS is forked from TICKS
+START, FIRST_LATENT, TICKS = 0, 1, 2  # numbers of the random streams of a dream
+ENDS = 3  # of one that is forked from TICKS
 
 
 @dataclass(frozen=True)
@@ -138,6 +134,8 @@ def dream_on(
     if config.lap is not None:
         passed = passed + road(reward, config.missed)
         ended = ended | (passed >= config.lap)
+        if config.ends == "drawn":  # at the end of a lap nothing is left to chance
+            chance = torch.where(passed >= config.lap, 1.0, chance)
     after = Dreams(z, h, c, dreams.keys, dreams.ticks + 1, ended, disturbance, passed, chance)
     return after, torch.where(dreams.ended, 0.0, reward)
 
