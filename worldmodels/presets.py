@@ -85,16 +85,24 @@ def car_racing_actual() -> Experiment:
             count=4,
             vision_steps=(500, 0, 4000, 0),
             memory_steps=(1000, 700, 4000, 0),
-            generations=(80, 80, 40, 240),
+            generations=(80, 80, 40, 220),
             worlds=("dream", "dream", "dream", "actual"),
             horizons=(50, 100, 250),
             searches=("auto", "auto", "gradient"),
         ),
         collect=replace(demo.collect, episodes=(16, 192, 0)),
         dream=replace(demo.dream, lap=900.0, missed=4.2),
-        evolution=replace(demo.evolution, backend="sketch", patience=50),
+        evolution=replace(demo.evolution, backend="sketch", averaged=10),
         gradient=GradientConfig(
-            noise=0.4, last_noise=0.04, learning_rate=5e-4, epochs=6, batch_size=1000, missed=10.0
+            discount=0.995,
+            finite=True,  # a lap ends, and what is missing is asked for at its end
+            noise=0.4,
+            last_noise=0.08,
+            learning_rate=6e-4,
+            epochs=6,
+            batch_size=1000,
+            reward_scale=0.03,
+            missed=10.0,
         ),
         evaluation=replace(demo.evaluation, candidates=1, episodes=1000),
     )
