@@ -11,18 +11,19 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
 import torch
+from foretold_ends import going_on, live, open_mortal
 from torch import Tensor
 
 from worldmodels.controller.linear import act
 from worldmodels.errors import UserError
-from worldmodels.pipeline.work import Parts, Work, mean_and_error, open_run
-from worldmodels.runs.pretrained import run_folder
-from worldmodels.worlds.actual import ActualWorld, Senses
+from worldmodels.pipeline.temperature import checked_temperature
+from worldmodels.pipeline.work import Parts, Work, mean_and_error
+from worldmodels.worlds.actual import Senses
+from worldmodels.worlds.dream import DreamConfig, DreamWorld
 from worldmodels.worlds.starts import Starts
 
 EVERY = 16  # ticks from moment to moment
@@ -48,10 +49,8 @@ def main() -> None:
     parser.add_argument("--temperatures", type=float, nargs="+", default=(0.5, 1.0, 1.15))
     options = parser.parse_args()
     try:
-        work = open_run(run_folder(options.run), "auto")
-        parts = work.best()
-        if not parts.memory.config.predicts_end:
-            raise UserError("M of this run foretells no end: take a run with --mdn-rnn.predicts-end")
+        temperatures = [checked_temperature(tau, "--temperatures") for tau in options.temperatures]
+        work, parts = open_mortal(options.run, options.episodes)
         moments, lived = play(work, parts, range(options.seed, options.seed + options.episodes))
     except UserError as error:
         sys.exit(f"worldmodels: {error}")
@@ -62,7 +61,7 @@ def main() -> None:
     )
     print(f"{'ticks since':>12} " + " ".join(f"{f'{low}-{high}':>8}" for low, high in pairwise(BOUNDS)))
     print(f"{'game':>12} " + " ".join(f"{1000 * rate:8.2f}" for rate in of_the_game(moments)))
-    for temperature in options.temperatures:
+    for temperature in temperatures:
         rates = of_dreams(work, parts, moments.starts, temperature)
         print(f"{f'dream {temperature:.2f}':>12} " + " ".join(f"{1000 * rate:8.2f}" for rate in rates))
 
@@ -80,18 +79,16 @@ def of_the_game(moments: Moments) -> list[float]:
 @torch.no_grad()
 def of_dreams(work: Work, parts: Parts, starts: Starts, temperature: float) -> list[float]:
     """The chance of an end in a tick, in as many dreams from random ones of the moments."""
-    config = replace(
-        work.experiment.dream, temperature=temperature, horizon=BOUNDS[-1], openings=0.0, ends="drawn"
-    )
-    dream = work.dream(parts.round, parts.memory, parts.config.features, config)
-    dream.starts = starts
+    config = DreamConfig(temperature, horizon=BOUNDS[-1], openings=0.0, ends="drawn")
+    end_weight = work.experiment.memory.end_positive_weight
+    dream = DreamWorld(parts.memory, starts, config, parts.config.features, end_weight=end_weight)
     features = dream.reset(range(len(starts)))
     ticks, ends = torch.zeros(BOUNDS[-1]), torch.zeros(BOUNDS[-1])
     for tick in range(BOUNDS[-1]):
         step = dream.step(act(parts.config, parts.parameters[None], features[None])[0])
         assert step.chance is not None, "ends are drawn"
         ticks[tick], ends[tick] = len(step.chance), step.chance.sum()
-        on = (~(step.terminated | step.truncated)).nonzero().squeeze(1)
+        on = going_on(step)
         features = step.features[on]
         if len(on) == 0:
             break
@@ -100,28 +97,18 @@ def of_dreams(work: Work, parts: Parts, starts: Starts, temperature: float) -> l
     return [float(ends[part].sum() / ticks[part].sum().clamp(min=1)) for part in parted]
 
 
-@torch.no_grad()
 def play(work: Work, parts: Parts, seeds: range) -> tuple[Moments, Tensor]:
     """The moments of these episodes, and the length of each (episodes,)."""
     senses = Senses(parts.vision, parts.memory, parts.config.features, work.device)
     lived, died = torch.zeros(len(seeds)), torch.zeros(len(seeds), dtype=torch.bool)
     seen: list[tuple[Tensor, ...]] = []  # z, h, c, of which episode, at which tick
-    with work.pool() as pool:
-        world = ActualWorld(senses, pool, work.ticks)
-        for first in range(0, len(seeds), world.at_once):
-            features = world.reset(seeds[first : first + world.at_once])
-            playing, tick = torch.arange(first, first + len(features)), 0
-            while len(playing):
-                if tick and tick % EVERY == 0:
-                    seen.append((senses.z, *senses.memory, playing, torch.full_like(playing, tick)))
-                step = world.step(act(parts.config, parts.parameters[None], features[None])[0])
-                tick += 1
-                lived[playing] += 1
-                died[playing] = step.terminated.cpu()
-                on = (~(step.terminated | step.truncated)).nonzero().squeeze(1)
-                features, playing = step.features[on], playing[on.cpu()]
-                if 0 < len(on) < len(step.features):
-                    world.keep(on)
+    for playing, step in live(work, parts, senses, seeds):
+        lived[playing] += 1
+        died[playing] = step.terminated.cpu()
+        on = going_on(step)
+        if lived[playing[0]] % EVERY == 0 and len(on):  # they have begun together
+            h, c = senses.memory
+            seen.append((senses.z[on], h[on], c[on], playing[on.cpu()], lived[playing[on.cpu()]]))
     if not seen:
         raise UserError(f"no episode lasted for more than {EVERY} ticks")
     z, h, c, episode, ticks = (torch.cat(part) for part in zip(*seen, strict=True))

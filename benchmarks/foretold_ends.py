@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
@@ -19,9 +20,11 @@ from torch import Tensor
 from worldmodels.controller.linear import act
 from worldmodels.errors import UserError
 from worldmodels.memory.mdn_rnn import look_ahead
-from worldmodels.pipeline.work import Work, mean_and_error, open_run
+from worldmodels.pipeline.temperature import refuse_less_than_one
+from worldmodels.pipeline.work import Parts, Work, mean_and_error, open_run
 from worldmodels.runs.pretrained import run_folder
 from worldmodels.worlds.actual import ActualWorld, Senses
+from worldmodels.worlds.state import Step
 
 BOUNDS = (0.0, 1e-4, 1e-3, 1e-2, 0.03, 1 / 11, 0.2, 0.5, 1.0)  # 1/11: the cut-off, where an end weighs 10
 
@@ -36,8 +39,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=50_000_000, help="of the first episode")
     options = parser.parse_args()
     try:
-        work = open_run(run_folder(options.run), "auto")
-        lived, foretold, came = play(work, range(options.seed, options.seed + options.episodes))
+        work, parts = open_mortal(options.run, options.episodes)
+        lived, foretold, came = play(work, parts, range(options.seed, options.seed + options.episodes))
     except UserError as error:
         sys.exit(f"worldmodels: {error}")
     score = mean_and_error(lived.numpy())
@@ -52,30 +55,53 @@ def main() -> None:
     print(f"{'all':>19} {len(came):9,} {float(foretold.sum()):9.1f} {int(came.sum()):6}")
 
 
-@torch.no_grad()
-def play(work: Work, seeds: range) -> tuple[Tensor, Tensor, Tensor]:
-    """Length of each episode (episodes,); and of all their ticks (N,): M's chance of an end, and whether it came."""
-    parts, weight = work.best(), math.log(work.experiment.memory.end_positive_weight)
+def open_mortal(name: str, episodes: int) -> tuple[Work, Parts]:
+    """A run whose M foretells ends, and its V, M and C. UserError for another, and where no episode is to be played."""
+    refuse_less_than_one(episodes=episodes)
+    work = open_run(run_folder(name), "auto")
+    parts = work.best()
     if not parts.memory.config.predicts_end:
         raise UserError("M of this run foretells no end: take a run with --mdn-rnn.predicts-end")
-    senses = Senses(parts.vision, parts.memory, parts.config.features, work.device)
-    lived, foretold, came = torch.zeros(len(seeds)), [], []
+    return work, parts
+
+
+@torch.no_grad()
+def live(work: Work, parts: Parts, senses: Senses, seeds: range) -> Iterator[tuple[Tensor, Step]]:
+    """Whole episodes of the actual game, many at once: after each tick which of them (n,) still played, and the step.
+
+    `senses` are then those of the same n, ended ones among them.
+    """
     with work.pool() as pool:
         world = ActualWorld(senses, pool, work.ticks)
         for first in range(0, len(seeds), world.at_once):
             features = world.reset(seeds[first : first + world.at_once])
             playing = torch.arange(first, first + len(features))
             while len(playing):
-                step = world.step(act(parts.config, parts.parameters.to(features)[None], features[None])[0])
-                lived[playing] += 1
-                logit = look_ahead(parts.memory.config, senses.weights, senses.memory).end_logit
-                assert logit is not None, "M foretells ends"
-                foretold.append(torch.sigmoid(logit - weight).cpu())
-                came.append(step.terminated.cpu())
-                on = (~(step.terminated | step.truncated)).nonzero().squeeze(1)
+                step = world.step(act(parts.config, parts.parameters[None], features[None])[0])
+                yield playing, step
+                on = going_on(step)
                 features, playing = step.features[on], playing[on.cpu()]
                 if 0 < len(on) < len(step.features):
                     world.keep(on)
+
+
+def going_on(step: Step) -> Tensor:
+    """Rows (n,) int64 of the episodes that are not over."""
+    return (~(step.terminated | step.truncated)).nonzero().squeeze(1)
+
+
+@torch.no_grad()
+def play(work: Work, parts: Parts, seeds: range) -> tuple[Tensor, Tensor, Tensor]:
+    """Length of each episode (episodes,); and of all their ticks (N,): M's chance of an end, and whether it came."""
+    weight = math.log(work.experiment.memory.end_positive_weight)
+    senses = Senses(parts.vision, parts.memory, parts.config.features, work.device)
+    lived, foretold, came = torch.zeros(len(seeds)), [], []
+    for playing, step in live(work, parts, senses, seeds):
+        lived[playing] += 1
+        logit = look_ahead(parts.memory.config, senses.weights, senses.memory).end_logit
+        assert logit is not None, "M foretells ends"
+        foretold.append(torch.sigmoid(logit - weight).cpu())
+        came.append(step.terminated.cpu())
     return lived, torch.cat(foretold), torch.cat(came)
 
 

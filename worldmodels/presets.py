@@ -188,9 +188,8 @@ def take_cover_gradient() -> Experiment:
         rounds=replace(rounds, generations=(120, 80)),
         controller=replace(best.controller, bias=True),  # it is learnt over features less their means
         evolution=replace(best.evolution, search="gradient", averaged=10),
-        dream=replace(
-            best.dream, ends="drawn"
-        ),  # most deaths come at ticks that M holds for less than a cut-off
+        # Most deaths come at ticks that M holds for less likely than a cut-off.
+        dream=replace(best.dream, ends="drawn"),
         noise=replace(best.noise, share=0.5),  # half of the episodes are C's own, and say how good it is
     )
 

@@ -29,9 +29,8 @@ def test_ends_of_the_game_stand_where_they_came(ends: Any) -> None:
     left = torch.tensor([10.0, 10.0, 1000.0])
     rates = ends.of_the_game(ends.Moments(nowhere(3), left, torch.tensor([True, False, True])))
     assert rates[0] == 0  # ticks 0 to 8: nobody ends
-    assert rates[1] == pytest.approx(
-        1 / (2 + 2 + 8)
-    )  # 8 to 16: two have two ticks left of it, the third all eight
+    # 8 to 16: two have two ticks left of it, the third all eight.
+    assert rates[1] == pytest.approx(1 / (2 + 2 + 8))
     assert rates[2:] == [0] * 6
 
 
