@@ -102,6 +102,18 @@ def test_with_another_search_an_unfinished_one_begins_anew(
     assert (done == kept) == (first == "auto")
 
 
+def test_the_meter_leaves_c_as_it_would_have_been(run: RunFolder, tmp_path: Path, change: Any):
+    """It plays other dreams in the same world, more of them than the search has; C's own go on where they stood."""
+    copy = RunFolder(Path(shutil.copytree(run.path, tmp_path / "copy")))
+    copy.controller(1).unlink()
+    copy.dream_score(1).unlink()
+    change(copy.path, lambda settings: settings["evolution"].update(meter_every=1, meter_episodes=2))
+    assert main(["evolve", str(copy.path)]) == 0
+    assert [line["step"] for line in read_metrics(copy, "meter-evolve-01")] == [1, 2, 3, 4, 5, 6]
+    metered, plain = (load_checkpoint(r.controller(1), kind="controller") for r in (copy, run))
+    assert metered.weights["parameters"].tolist() == plain.weights["parameters"].tolist()
+
+
 def test_an_ablation_of_it_evolves_in_the_game(run: RunFolder, tmp_path: Path):
     copy = Path(shutil.copytree(run.path, tmp_path / "copy"))
     command = [

@@ -90,12 +90,12 @@ def learn(
             progress(log_name, evolution.generations, "generations", start=done) as bar,
         ):
             for generation, mean in enumerate(means):
-                metered.read(generation + 1, mean)
+                _read(metered, generation + 1, mean, learning)
             for generation in range(done, evolution.generations):
                 numbers = learning.generation(generation)
                 means.append(learning.parameters_of_c())
                 log.write(generation, **numbers)
-                metered.read(generation + 1, means[-1])
+                _read(metered, generation + 1, means[-1], learning)
                 bar.advance(best=numbers["best"], mean=numbers["mean"])
                 if interrupt.requested or time.monotonic() - saved > save_every:
                     save_checkpoint(
@@ -114,6 +114,14 @@ def learn(
     sha256 = save_controller(path, config, evolution, last, metered, progressed, made_from)
     resume.unlink(missing_ok=True)
     return sha256
+
+
+def _read(metered: MeterLog, generation: int, mean: np.ndarray, learning: Learning) -> None:
+    """Read the meter, which dreams in the worlds of the search: its dreams stand where they stood after it."""
+    stood = [those.state for those in learning.dreamers]
+    metered.read(generation, mean)
+    for those, state in zip(learning.dreamers, stood, strict=True):
+        those.state = state
 
 
 def _goes_on(
