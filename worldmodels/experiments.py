@@ -101,6 +101,10 @@ class Experiment:
             raise ValueError(f"action_repeat must be at least 1, got {self.action_repeat}")
         if not self.save_every >= 0:
             raise ValueError(f"save_every must not be negative, got {self.save_every}")
+        if not self.mdn_rnn.predicts_end:
+            raise ValueError(
+                "mdn_rnn.predicts_end must be true: every C is scored in dreams, which end by it"
+            )
         for search in sorted({self.search(round) for round in range(self.rounds.count)}):
             try:
                 replace(self.evolution, search=search)

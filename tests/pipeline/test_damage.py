@@ -99,6 +99,29 @@ def test_damaged_latents_are_named(toy_copy, capsys):
     assert said.endswith(f"run `worldmodels encode {toy_copy}`")
 
 
+@pytest.mark.parametrize(
+    "path", ["rollouts/round-00/episode-00003.npz", "latents/round-01/episode-00002.npz"]
+)
+def test_what_was_damaged_and_deleted_is_made_again(toy_copy: Path, toy_run: Path, path: str):
+    """As the message says, and to the same bytes."""
+    cut(toy_copy / path)
+    (toy_copy / path).unlink()
+    verb = "collect" if "rollouts" in path else "encode"
+    assert main([verb, str(toy_copy)]) == 0
+    assert (toy_copy / path).read_bytes() == (toy_run / path).read_bytes()
+    before = (toy_copy / path).stat().st_mtime_ns
+    assert main([verb, str(toy_copy)]) == 0
+    assert (toy_copy / path).stat().st_mtime_ns == before
+
+
+def test_rollouts_that_were_deleted_to_save_space_are_not_played_again(
+    toy_copy: Path, capsys: pytest.CaptureFixture[str]
+):
+    shutil.rmtree(toy_copy / "rollouts/round-00")
+    assert main(["train", "toy", "--run", str(toy_copy)]) == 0
+    assert capsys.readouterr().out.startswith("nothing left to do")
+
+
 def test_an_unfinished_training_that_is_damaged_is_named(toy_copy, capsys):
     not_yet(toy_copy, "memory/round-01.safetensors")
     path = toy_copy / "memory/round-01.resume.safetensors"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -42,6 +43,14 @@ class MemoryTraining(AdamConfig):
         super().__post_init__()
         if not 0 <= self.posterior <= 1:
             raise ValueError(f"memory.posterior must lie in [0, 1], got {self.posterior}")
+        if self.sequence_length < 1:
+            raise ValueError(f"memory.sequence_length must be at least 1, got {self.sequence_length}")
+        for name in ("reward_clip", "end_positive_weight"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"memory.{name} must be above 0, got {getattr(self, name)}")
+        for name in ("reward_weight", "end_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"memory.{name} must not be negative, got {getattr(self, name)}")
 
 
 def memory_loss(

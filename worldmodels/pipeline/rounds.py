@@ -17,6 +17,7 @@ from worldmodels.pipeline.work import Work, count_frames, evolution_steps, mean_
 from worldmodels.rollouts.collect import collect
 from worldmodels.rollouts.exploration import Policy, random_networks, random_walk
 from worldmodels.rollouts.held_actions import HeldActions, VariedHolds
+from worldmodels.rollouts.latents import mirrored
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.files import read_json, write_json
@@ -95,6 +96,13 @@ def _return(store: EpisodeStore, index: int) -> float:
     return float(store.read_arrays(index, ("rewards",))["rewards"].sum(dtype=np.float64))
 
 
+def all_collected(work: Work, round: int) -> bool:
+    """Whether no episode of a collected round is missing; all of them may have been deleted to save space."""
+    collected = read_json(work.run.collected(round))
+    episodes = collected.get("episodes", 0) if isinstance(collected, dict) else 0
+    return not 0 < len(work.store(round)) < episodes
+
+
 def vision_round(work: Work, round: int) -> Done:
     """Train V on all frames so far, from the weights of the round before."""
     experiment = work.experiment
@@ -124,6 +132,19 @@ def encode_round(work: Work, round: int) -> Done:
     encoded = encode_rollouts(vision, sha256, pairs, work.device, mirror)
     write_json(work.run.encoded(round), {"vision": sha256, "rounds": round + 1})
     return Done(f"{encoded:,} frames encoded", encoded, "frames")
+
+
+def all_encoded(work: Work, round: int) -> bool:
+    """Whether the latents of every stored episode are there. A later round, if there is one, answers for this one."""
+    if work.run.encoded(round + 1).exists():
+        return True
+    twice = work.experiment.mirror and work.spec.mirror_signs is not None
+    for r in range(round + 1):
+        latents, wanted = work.run.latents(r), set(work.store(r).indices())
+        for folder in (latents, mirrored(latents)) if twice else (latents,):
+            if not wanted.issubset(EpisodeStore(folder).indices()):
+                return False
+    return True
 
 
 def memory_round(work: Work, round: int) -> Done:

@@ -24,7 +24,8 @@ class Stage:
     round: int
     makes: tuple[Path, ...]  # exist all of them when, and only when, the stage is finished
     run: Callable[[], Done]
+    whole: Callable[[], bool]  # whether nothing is missing of what these files say was made
 
     @property
     def finished(self) -> bool:
-        return all(path.exists() for path in self.makes)
+        return all(path.exists() for path in self.makes) and self.whole()

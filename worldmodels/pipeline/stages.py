@@ -7,7 +7,15 @@ from functools import partial
 
 from worldmodels.experiments import at_round
 from worldmodels.pipeline.ending import evaluate_run, report_run, select
-from worldmodels.pipeline.rounds import collect_round, encode_round, evolve_round, memory_round, vision_round
+from worldmodels.pipeline.rounds import (
+    all_collected,
+    all_encoded,
+    collect_round,
+    encode_round,
+    evolve_round,
+    memory_round,
+    vision_round,
+)
 from worldmodels.pipeline.stage import Done, Stage
 from worldmodels.pipeline.work import Work
 
@@ -17,7 +25,13 @@ def plan(work: Work) -> list[Stage]:
     run, rounds = work.run, work.experiment.rounds
     stages: list[Stage] = []
 
-    def add(name: str, round: int, makes: str, stage: Callable[[Work, int], Done]) -> None:
+    def add(
+        name: str,
+        round: int,
+        makes: str,
+        stage: Callable[[Work, int], Done],
+        whole: Callable[[Work, int], bool] = lambda work, round: True,
+    ) -> None:
         paths = {
             "collect": (run.collected(round),),
             "vision": (run.vision(round),),
@@ -28,18 +42,18 @@ def plan(work: Work) -> list[Stage]:
             "evaluate": (run.evaluation("actual"),),
             "report": (run.finished,),  # report.html may be written early, by hand
         }[makes]
-        stages.append(Stage(name, round, paths, partial(stage, work, round)))
+        stages.append(Stage(name, round, paths, partial(stage, work, round), partial(whole, work, round)))
 
     for round in range(rounds.count):
-        add("collect", round, "collect", collect_round)
+        add("collect", round, "collect", collect_round, all_collected)
         if at_round(rounds.vision_steps, round):
             add("vision", round, "vision", vision_round)
-        add("encode", round, "encode", encode_round)
+        add("encode", round, "encode", encode_round, all_encoded)
         if at_round(rounds.memory_steps, round):
             add("memory", round, "memory", memory_round)
         add("evolve", round, "evolve", evolve_round)
     last = rounds.count
-    add("collect", last, "collect", collect_round)
+    add("collect", last, "collect", collect_round, all_collected)
     add("select", last, "select", select)
     add("evaluate", last, "evaluate", evaluate_run)
     add("report", last, "report", report_run)

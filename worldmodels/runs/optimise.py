@@ -45,6 +45,8 @@ class AdamConfig:
             raise ValueError(
                 f"learning rates must fall: got {self.learning_rate} down to {self.final_learning_rate}"
             )
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"clip must be above 0, or none, got {self.clip}")
         if self.precision not in ("auto", "f32", "bf16"):
             raise ValueError(f"precision must be auto, f32 or bf16, got {self.precision!r}")
 

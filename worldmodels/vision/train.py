@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -30,6 +31,11 @@ class VisionTraining(AdamConfig):
     salience: float = (
         0.0  # of pixels that differ from the average frame, see `vae.salience_weight`; the paper has none
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.salience < math.inf:
+            raise ValueError(f"vision.salience must not be negative, got {self.salience}")
 
 
 def train_vision(
