@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from torch.testing import assert_close
 
 from worldmodels.memory.mdn_rnn import MDNRNN, advance
-from worldmodels.rollouts.latents import LatentEpisode
+from worldmodels.rollouts.latents import LatentEpisode, StoredLatents
 from worldmodels.worlds.starts import Starts, gather_starts
 
 RandomLatents = Callable[..., LatentEpisode]
@@ -91,3 +92,19 @@ def test_many_episodes_are_warmed_up_in_part(memory: MDNRNN, random_latents: Ran
     starts = gather(memory, episodes, count=100)
     assert starts.openings == 60
     assert len(starts) - starts.openings == 2 * 40, "the later moments of 4 * sqrt(100) episodes"
+
+
+def test_only_the_episodes_that_are_begun_at_are_read(memory: MDNRNN, random_latents: RandomLatents):
+    """However many there are; and what is read one by one gives the starts that a list gives."""
+    episodes, asked = [random_latents(3, seed) for seed in range(60)], Counter[int]()
+
+    def read(index: int) -> LatentEpisode:
+        asked[index] += 1
+        return episodes[index]
+
+    stored = StoredLatents([partial(read, index) for index in range(60)])
+    starts, those = (gather_starts(memory, e, 9, np.random.default_rng(0)) for e in (stored, episodes))
+    assert starts.mu.equal(those.mu)
+    assert starts.h.equal(those.h)
+    assert sum(asked.values()) == 9 + 12, "nine openings, and four times the root of nine for the rest"
+    assert stored[-2:][1] is episodes[59]

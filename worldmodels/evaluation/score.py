@@ -100,8 +100,9 @@ def score_actual(
     """Score C (n,) in the actual game, `batch` episodes at once."""
 
     def played(part: Sequence[int]) -> tuple[list[float], int]:
+        before = world.game_steps
         totals = returns(config, parameters[None], world, part)[0]  # (R,)
-        return totals.tolist(), int(world.pool.steps_taken.sum())
+        return totals.tolist(), world.game_steps - before
 
     return _in_batches(world.pool.spec.name, played, seeds, batch, seed)
 

@@ -62,7 +62,10 @@ class Recurrent(NamedTuple):
     c: Tensor
 
     def restart(self) -> Tensor:
-        """The restart flag (B, 1): 1 where the memory is empty, as it is where an episode begins and nowhere else."""
+        """The restart flag (B, 1): 1 where the memory is empty, as it is where an episode begins.
+
+        Nowhere else, unless M is trained on cuts from the middle of episodes (`MemoryTraining.carry` False).
+        """
         return (self.c == 0).all(dim=-1, keepdim=True).to(self.c.dtype)
 
 

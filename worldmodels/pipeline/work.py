@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,14 @@ from worldmodels.experiments import Experiment, at_round
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.memory.train import load_memory
 from worldmodels.pipeline import released
-from worldmodels.rollouts.latents import LatentEpisode, latents_vision, mirrored, read_folders, read_latents
+from worldmodels.rollouts.latents import (
+    LatentEpisode,
+    StoredLatents,
+    latents_vision,
+    mirrored,
+    read_folders,
+    read_latents,
+)
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.device import choose_device
@@ -159,8 +168,8 @@ class Work:
             folders += [mirrored(folder) for folder in folders]
         return read_folders(folders, vision)
 
-    def seen(self, round: int, newest: int | None = None) -> list[LatentEpisode]:
-        """As `latents` without the mirrored ones; what a later V has encoded is encoded again, for the moment.
+    def seen(self, round: int, newest: int | None = None) -> StoredLatents:
+        """As `latents` without the mirrored ones, and read one by one; what a later V has encoded is encoded again.
 
         `newest` takes no more than so many episodes, the last ones.
         """
@@ -171,13 +180,14 @@ class Work:
             for store in [self.store(r)]
             for index in store.indices()
         ][-newest if newest else 0 :]
-        paths = [(store, index, folder / store.path(index).name) for store, index, folder in pairs]
-        return [
-            encode_episode(vision, store, index, self.device)
-            if latents_vision(path) not in (None, sha256)
-            else read_latents(path, sha256)
-            for store, index, path in paths
-        ]
+
+        def read(store: EpisodeStore, index: int, folder: Path) -> LatentEpisode:
+            path = folder / store.path(index).name
+            if latents_vision(path) not in (None, sha256):
+                return encode_episode(vision, store, index, self.device)
+            return read_latents(path, sha256)
+
+        return StoredLatents([partial(read, *pair) for pair in pairs])
 
     def driver(self, parts: Parts, noise: ActionNoise | None = None) -> ControllerPolicy:
         """C at the wheel, for collecting; with noise it explores."""

@@ -45,7 +45,7 @@ class HeldActions:
 
 
 class VariedHolds(HeldActions):
-    """As `HeldActions`, with another `longest` in each episode, drawn log-evenly from 2 to `slowest` ticks.
+    """As `HeldActions`, with another `longest` in each episode, drawn log-evenly from 2 to below `slowest` ticks.
 
     Not in the paper. With holds of 1 to 10 ticks the player dithers about the middle of the room. An M that has hardly
     seen the walls takes them for safe, and evolution finds out.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
@@ -46,6 +47,23 @@ class LatentEpisode:
             self.rewards[first:last],
             self.terminated and last == self.length,
         )
+
+
+class StoredLatents(Sequence[LatentEpisode]):
+    """Encoded episodes that are read when they are asked for, and each time again: none is held in memory."""
+
+    def __init__(self, readers: Sequence[Callable[[], LatentEpisode]]) -> None:
+        self._readers = readers
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    @overload
+    def __getitem__(self, index: int) -> LatentEpisode: ...
+    @overload
+    def __getitem__(self, index: slice) -> StoredLatents: ...
+    def __getitem__(self, index: int | slice) -> LatentEpisode | StoredLatents:
+        return StoredLatents(self._readers[index]) if isinstance(index, slice) else self._readers[index]()
 
 
 FIELDS = ("mu", "logvar", "actions", "rewards", "terminated", "vision")

@@ -6,7 +6,8 @@ Observation space: "features", what C sees, z and M's memory (F,) float32; or "f
     (64, 64, 3) uint8.
 Rewards: what M predicts the action to earn, in the game's units; 1 a tick where M predicts none, as in Take Cover.
 Starting state: a real moment that V and M have seen, drawn by the seed.
-Episode end: terminated when M holds the end for likelier than not; truncated after `horizon` ticks.
+Episode end: terminated when M's logit of the end is above 0, or as often as M holds it likely (`DreamConfig.ends`), and
+    with the lap where the run's dreams end with it (`DreamConfig.lap`); truncated after `horizon` ticks.
 
 One step of these environments is a tick: an agent trained with actions held for k steps of the game acts once for k.
 """

@@ -35,19 +35,23 @@ def gather_starts(
     """Choose up to `count` openings and `count` later moments, at random.
 
     Later moments are uniform over all ticks of the chosen episodes (at most 4 * sqrt(count) episodes, so that
-    the warming up stays cheap however many there are). Memories are warmed up on V's means, as in the actual
-    world.
+    the warming up stays cheap however many there are), and no other episodes are asked for. Memories are warmed
+    up on V's means, as in the actual world.
     """
     device = model.head.weight.device
-    openings = [episodes[i] for i in rng.permutation(len(episodes))[:count]]
+    # Of an opening its first frame alone is kept: there are up to `count` of them.
+    openings = [
+        (first.mu[0].copy(), first.logvar[0].copy())
+        for first in (episodes[i] for i in rng.permutation(len(episodes))[:count])
+    ]
     chosen = [episodes[i] for i in rng.permutation(len(episodes))[: max(1, int(4 * count**0.5))]]
     later = [(row, t) for row, episode in enumerate(chosen) for t in range(1, episode.length)]
     moments = np.array(later, np.int64).reshape(-1, 2)  # none where every episode has one tick
     moments = moments[np.sort(rng.permutation(len(moments))[:count])]  # (S, 2): which episode, which frame
     batch = pad(chosen)
     weights, memory = model.tick_weights(), model.initial(len(chosen))
-    mu = [episode.mu[0] for episode in openings] + [chosen[row].mu[t] for row, t in moments]
-    logvar = [episode.logvar[0] for episode in openings] + [chosen[row].logvar[t] for row, t in moments]
+    mu = [mu for mu, _ in openings] + [chosen[row].mu[t] for row, t in moments]
+    logvar = [logvar for _, logvar in openings] + [chosen[row].logvar[t] for row, t in moments]
     h = torch.zeros(len(mu), model.config.hidden_size, device=device)
     c = torch.zeros_like(h)
     for t in range(batch.actions.shape[1]):

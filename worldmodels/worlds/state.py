@@ -35,7 +35,9 @@ class World(Protocol):
     """Many episodes at once of one world."""
 
     feature_size: int
-    horizon: int  # an episode lasts at most this many ticks, and no world is stepped beyond them
+    horizon: (
+        int  # of an episode at most; dreams may be stepped beyond it, which does not count, and games are not
+    )
     at_once: int  # episodes that it bears in one batch
     device: torch.device  # where its features live
 
