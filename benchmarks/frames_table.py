@@ -102,9 +102,7 @@ def points_of(run: Path) -> list[Point]:
     final = run / "evaluation" / "actual.json"
     if final.exists():
         score = read(final)
-        frames = frames_before(run, score["controller_round"])
-        if read(run / "experiment.json")["experiment"]["evaluation"]["candidates"] > 1:
-            frames = read(run / "controller" / "best.json")["game_steps"]
+        frames = frames_until_taken(run, score["controller_round"])
         if frames is not None:
             found.append(
                 _point(run.name, f"final score, of round {score['controller_round']}", frames, score)

@@ -79,6 +79,20 @@ def test_version(capsys):
         ("train toy --preset best", "toy has no preset 'best'; type --preset demo"),
         ("train toy --evolution.populaton 8", "Perhaps you meant: --evolution.population"),
         ("train toy --seed one", "Error parsing --seed"),
+        (
+            "train toy --vision.steps 3",
+            "--vision.steps follows from other settings: type --rounds.vision-steps",
+        ),
+        ("train toy --evolution.generations=3", "type --rounds.generations"),
+        (
+            "train toy --mdn_rnn.latent_size 5",
+            "--mdn_rnn.latent_size follows from other settings: type --vae.latent",
+        ),
+        ("train toy --controller.feature-size 5", "follows from other settings: leave it out"),
+        (
+            "train toy --evaluation.random-episodes -1",
+            "evaluation.random_episodes must not be negative, got -1",
+        ),
         ("train toy --rounds.count 0", "rounds.count must be at least 1, got 0"),
         (
             "train toy --rounds.generations 3 0",
@@ -249,4 +263,4 @@ def test_a_read_only_place_is_named(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", refuse)
     code, said = say(capsys, "train", "toy", "--run", str(tmp_path / "run"))
     assert code == 2
-    assert "experiment.json cannot be written (Permission denied)" in said
+    assert f"{tmp_path}/run/.lock cannot be written (Permission denied)" in said

@@ -59,6 +59,17 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
 }
 
 
+# Errors of a place that somebody chose, and not of the program.
+OF_PLACES = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit code: 0, 1 (something of ours failed), 2 (wrong input), 130 (Ctrl-C)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -88,12 +99,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            said = "no space left on the disk; free some and run the same command again"
+        elif error.errno in OF_PLACES and error.filename:
+            said = f"{error.filename}: {error.strerror}; mend that, or choose another place"
+        else:
             raise
-        print(
-            "worldmodels: no space left on the disk; free some and run the same command again",
-            file=sys.stderr,
-        )
+        print(f"worldmodels: {said}", file=sys.stderr)
         return 2
     return 0
 

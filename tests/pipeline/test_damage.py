@@ -13,7 +13,7 @@ import torch
 from worldmodels.cli import main
 from worldmodels.pipeline.work import open_run
 from worldmodels.runs import checkpoint
-from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.folder import RunFolder, command_for
 from worldmodels.runs.lock import locked
 
 
@@ -41,7 +41,7 @@ def test_other_settings_do_not_go_on_with_a_run(toy_run, tiny, capsys):
         "or choose another --run"
     )
     said = refused(capsys, "train", "car-racing", "--run", str(toy_run))
-    assert "was begun with other settings (game car-racing instead of toy)" in said
+    assert f"is a run of toy: type `worldmodels train toy --run {toy_run}` to go on with it" in said
 
 
 @pytest.mark.parametrize("content", ["", '{"experiment": {"ga', "[1, 2]", '{"experiment": 3}', "\0\1"])
@@ -100,26 +100,36 @@ def test_damaged_latents_are_named(toy_copy, capsys):
 
 
 @pytest.mark.parametrize(
-    "path", ["rollouts/round-00/episode-00003.npz", "latents/round-01/episode-00002.npz"]
+    "path",
+    [
+        "rollouts/round-00/episode-00003.npz",
+        "latents/round-01/episode-00002.npz",
+        "controller/round-01.safetensors",
+        "controller/best.json",
+        "evaluation/round-00.json",
+    ],
 )
 def test_what_was_damaged_and_deleted_is_made_again(toy_copy: Path, toy_run: Path, path: str):
-    """As the message says, and to the same bytes."""
-    cut(toy_copy / path)
+    """By the command that the message names, and to the same bytes."""
     (toy_copy / path).unlink()
-    verb = "collect" if "rollouts" in path else "encode"
-    assert main([verb, str(toy_copy)]) == 0
+    command = command_for(toy_copy / path).split()[1:]
+    assert main(command) == 0
     assert (toy_copy / path).read_bytes() == (toy_run / path).read_bytes()
     before = (toy_copy / path).stat().st_mtime_ns
-    assert main([verb, str(toy_copy)]) == 0
+    assert main(command) == 0
     assert (toy_copy / path).stat().st_mtime_ns == before
 
 
 def test_rollouts_that_were_deleted_to_save_space_are_not_played_again(
     toy_copy: Path, capsys: pytest.CaptureFixture[str]
 ):
-    shutil.rmtree(toy_copy / "rollouts/round-00")
+    for folder in (toy_copy / "rollouts").glob("round-*/"):
+        shutil.rmtree(folder)
     assert main(["train", "toy", "--run", str(toy_copy)]) == 0
     assert capsys.readouterr().out.startswith("nothing left to do")
+    for command in (["dream", "--out", "a.mp4"], ["evaluate", "--world", "dream"]):
+        said = refused(capsys, command[0], str(toy_copy), *command[1:])
+        assert "has no episodes to begin a dream at; to play them again delete" in said
 
 
 def test_an_unfinished_training_that_is_damaged_is_named(toy_copy, capsys):

@@ -18,6 +18,7 @@ from worldmodels.evolution.evolve import load_controller
 from worldmodels.experiments import RoundsConfig
 from worldmodels.pipeline.work import Work
 from worldmodels.presets import preset
+from worldmodels.runs.checkpoint import load_checkpoint, save_checkpoint
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.lock import locked
 
@@ -170,3 +171,28 @@ def test_each_round_may_dream_at_a_temperature_of_its_own(tmp_path):
     assert [plain.temperature(round) for round in range(2)] == [experiment.dream.temperature] * 2
     with pytest.raises(ValueError, match=r"rounds.temperatures must be positive numbers, got \(1.0, -1.0\)"):
         RoundsConfig(temperatures=(1.0, -1.0))
+
+
+def test_scores_of_a_c_that_grew_in_another_m_are_not_given_for_this_ones(
+    toy_copy: Path, capsys: pytest.CaptureFixture[str]
+):
+    command = ["evolve", str(toy_copy), "--temperature", "0.5"]
+    assert main([*command, *SHORT]) == 0
+    run, round = RunFolder(toy_copy), chosen_round(toy_copy)
+    c = run.controller_at(round, 0.5)
+    checkpoint = load_checkpoint(c, kind="controller")
+    save_checkpoint(
+        c,
+        kind="controller",
+        config=checkpoint.config,
+        weights=checkpoint.weights,
+        progress=checkpoint.progress,
+        made_from=checkpoint.made_from | {"memory": "another"},
+    )
+    capsys.readouterr()
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "has the scores of a C that grew in the dream of another M than the one in use" in said
+    for path in (c, run.temperature_score(round, 0.5)):
+        path.unlink()
+    assert main([*command, *SHORT]) == 0

@@ -39,6 +39,8 @@ class EvaluationConfig:
         for name in ("candidates", "trial_episodes", "episodes", "dream_episodes", "batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"evaluation.{name} must be at least 1, got {getattr(self, name)}")
+        if self.random_episodes < 0:
+            raise ValueError(f"evaluation.random_episodes must not be negative, got {self.random_episodes}")
 
 
 @dataclass(frozen=True)

@@ -60,11 +60,7 @@ def _seen(work: Work, parts: Parts) -> tuple[Starts, np.ndarray, np.ndarray, np.
     if work.run.is_released:
         starts = work.starts(parts.round, parts.memory, STARTS)
         return starts, *released.latent_statistics(work.run), released.examples(work.run)
-    episodes = work.seen(parts.round, newest=EPISODES)
-    if not episodes:
-        raise UserError(
-            f"{work.run.path} has no episodes to begin a dream at; run `worldmodels collect {work.run.path}`"
-        )
+    episodes = work.some_seen(parts.round, newest=EPISODES)
     rng = numpy_stream(work.experiment.seed, "play", parts.round)
     starts = gather_starts(parts.memory, episodes[-START_EPISODES:], STARTS, rng)
     mu = np.concatenate([episode.mu for episode in episodes])  # (N, Z)
@@ -143,4 +139,6 @@ def _record(work: Work, name: str, **expected: Any) -> dict[str, Any]:
     """What is written under that name in evaluation/, if it is there and about what is expected."""
     path = work.run.evaluation(name)
     record = read_json(path) if path.exists() else {}
-    return record if all(record.get(key) == value for key, value in expected.items()) else {}
+    if not isinstance(record, dict) or any(record.get(key) != value for key, value in expected.items()):
+        return {}
+    return record

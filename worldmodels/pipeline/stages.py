@@ -33,14 +33,14 @@ def plan(work: Work) -> list[Stage]:
         whole: Callable[[Work, int], bool] = lambda work, round: True,
     ) -> None:
         paths = {
-            "collect": (run.collected(round),),
+            "collect": (run.collected(round), *([run.evaluation(f"round-{round - 1:02d}")] if round else [])),
             "vision": (run.vision(round),),
             "encode": (run.encoded(round),),
             "memory": tuple(run.memory(round, d) for d in range(at_round(rounds.dreamers, round))),
-            "evolve": (run.dream_score(round),),
+            "evolve": (run.controller(round), run.dream_score(round)),
             "select": (run.best_controller,),
-            "evaluate": (run.evaluation("actual"),),
-            "report": (run.finished,),  # report.html may be written early, by hand
+            "evaluate": (run.evaluation("actual"), run.evaluation("dream")),
+            "report": (run.report, run.finished),  # the first may be written early, by hand
         }[makes]
         stages.append(Stage(name, round, paths, partial(stage, work, round), partial(whole, work, round)))
 

@@ -52,6 +52,7 @@ def evolve_at(
             _same("evolved", "generations", had, generations, f"{path} and {record}")
         if record.exists():
             found = read_json(record)
+            _refuse_of_another(work, parts, temperature, seed)
             if episodes is not None:
                 _same("scored", "episodes", found["actual"]["episodes"], episodes, str(record))
             return found
@@ -133,6 +134,18 @@ def generations_of(work: Work, round: int, temperature: float, seed: int) -> int
     """How many generations this C had; None where there is none."""
     path = work.run.controller_at(round, temperature, seed)
     return load_checkpoint(path, kind="controller").progress["generations"] if path.exists() else None
+
+
+def _refuse_of_another(work: Work, parts: Parts, temperature: float, seed: int) -> None:
+    """UserError when the C that was scored was evolved in the dream of an M that is no longer in use."""
+    path = work.run.controller_at(parts.round, temperature, seed)
+    record = work.run.temperature_score(parts.round, temperature, seed)
+    grown_in = load_checkpoint(path, kind="controller").made_from.get("memory") if path.exists() else None
+    if grown_in != work.memory(parts.round)[1]:
+        raise UserError(
+            f"{record} has the scores of a C that grew in the dream of another M than the one in use: delete it and "
+            f"{path}, and type the command again"
+        )
 
 
 def _same(done: str, what: str, had: int, asked: int, files: str) -> None:

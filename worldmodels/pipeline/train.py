@@ -41,15 +41,22 @@ def begin(run: RunFolder, experiment: Experiment, device: str, go_on: bool = Fal
     if run.experiment.exists():
         work = open_run(run, device)
         had, asked = to_json(work.experiment), to_json(consistent(experiment))
+        if work.experiment.game != experiment.game:
+            raise UserError(
+                f"{run.path} is a run of {work.experiment.game}: type `worldmodels train {work.experiment.game} --run "
+                f"{run.path}` to go on with it, or choose another --run"
+            )
         if go_on:
-            had, asked = {"game": work.experiment.game}, {"game": experiment.game}
+            return work
         if changed := differences(had, asked):
             raise UserError(
                 f"{run.path} was begun with other settings ({'; '.join(changed[:3])}): leave them out to go on with "
                 "it, or choose another --run"
             )
         return work
-    if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+    if run.path.exists() and (
+        not run.path.is_dir() or any(path.name != ".lock" for path in run.path.iterdir())
+    ):
         raise UserError(f"{run.path} exists and is not a run folder; choose another --run")
     work = Work(run, consistent(experiment), choose_device(device))
     for pool in (work.pool(), work.search_pool()):
@@ -62,8 +69,11 @@ def begin(run: RunFolder, experiment: Experiment, device: str, go_on: bool = Fal
         "command": " ".join(["worldmodels", *sys.argv[1:]]),
         "git_commit": git_commit(),
     }
-    write_json(run.experiment, record)
-    return work
+    with locked(run.path):
+        if not run.experiment.exists():
+            write_json(run.experiment, record)
+            return work
+    return begin(run, experiment, device, go_on)  # another process was faster
 
 
 def consistent(experiment: Experiment) -> Experiment:

@@ -189,6 +189,15 @@ class Work:
 
         return StoredLatents([partial(read, *pair) for pair in pairs])
 
+    def some_seen(self, round: int, newest: int | None = None) -> StoredLatents:
+        """As `seen`; UserError where there are none, since a dream begins at one of them."""
+        if not (found := self.seen(round, newest)):
+            raise UserError(
+                f"{self.run.path} has no episodes to begin a dream at; to play them again delete "
+                f"{self.run.collected(round)} and run `worldmodels collect {self.run.path}`"
+            )
+        return found
+
     def driver(self, parts: Parts, noise: ActionNoise | None = None) -> ControllerPolicy:
         """C at the wheel, for collecting; with noise it explores."""
         low, high = self.spec.action_low, self.spec.action_high
@@ -211,7 +220,7 @@ class Work:
         if self.run.is_released:
             return released.starts(self.run, self.memory(round)[1], self.device)
         rng = numpy_stream(self.experiment.seed, "starts", round)
-        return gather_starts(memory, self.seen(round), count, rng)
+        return gather_starts(memory, self.some_seen(round), count, rng)
 
     def agent(self, parts: Parts) -> Agent:
         """The agent as `load_agent` gives it."""

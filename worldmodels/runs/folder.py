@@ -16,6 +16,7 @@ runs/car-racing/
   metrics/NAME.jsonl, metrics/tensorboard/
   media/NAME                               pictures and videos
   report.html
+  finished.json                            written last of all
 
 A released run, which `worldmodels release` makes of it, is as slim as can be: no rollouts, latents, metrics and media,
 the parts of one round only, and in their place
@@ -28,6 +29,7 @@ and in a copy of one, which may be written to,
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,9 +217,25 @@ def command_for(path: Path) -> str:
             return f"worldmodels sweep {run}"
         if path == RunFolder(run).ablation:
             return f"worldmodels ablate {run}"
+        if path == RunFolder(run).best_controller or path in (
+            RunFolder(run).evaluation(name) for name in ("actual", "dream", "random")
+        ):
+            return f"worldmodels train {_game(run)} --run {run}"  # no verb of its own writes these
+        if folder.name == "evaluation" and re.fullmatch(r"round-\d+", path.stem):
+            return f"worldmodels collect {run}"
+        if folder.name == "evaluation" and re.fullmatch(r"round-\d+-dream", path.stem):
+            return f"worldmodels evolve {run}"
         if folder.name in MADE_BY:
             return f"worldmodels {MADE_BY[folder.name]} {run}"
     return "worldmodels train"
+
+
+def _game(run: Path) -> str:
+    """The game of a run, to be typed; GAME where nobody knows."""
+    try:
+        return str(json.loads(RunFolder(run).experiment.read_bytes())["experiment"]["game"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "GAME"
 
 
 def _round(round: int) -> str:

@@ -11,6 +11,17 @@ from worldmodels.errors import UserError
 from worldmodels.runs.pretrained import run_folder
 from worldmodels.verbs.arguments import Device, Run, number, options, parse, positional, value_of
 
+# Settings that are derived from others in a run, by their options: what is typed for them would not count.
+DERIVED = {
+    "--vision.steps": "--rounds.vision-steps",
+    "--memory.steps": "--rounds.memory-steps",
+    "--evolution.generations": "--rounds.generations",
+    "--mdn-rnn.latent-size": "--vae.latent-size",
+    "--mdn-rnn.action-size": None,
+    "--controller.feature-size": None,
+    "--controller.action-kinds": None,
+}
+
 
 def train(arguments: Sequence[str]) -> None:
     """Train a world model of GAME: all stages, round after round. Run it again to go on.
@@ -35,6 +46,11 @@ def train(arguments: Sequence[str]) -> None:
         device: Device = "auto"
         experiment: Annotated[Experiment, tyro.conf.arg(name="")] = default
 
+    for option in options(rest):
+        if (name := option.replace("_", "-")) in DERIVED:
+            instead = DERIVED[name]
+            then = f"type {instead}" if instead else "leave it out"
+            raise UserError(f"{option} follows from other settings: {then}")
     try:
         asked = parse(train, Train, rest, "train GAME")
     except ValueError as error:  # of the experiment as a whole; tyro reports those of its parts itself
