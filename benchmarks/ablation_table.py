@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sentences import in_a_sentence
 from sweep_table import asked_for
 
 from worldmodels.pipeline.ablation import budget_of
@@ -38,6 +39,11 @@ def notes(ablation: dict[str, Any]) -> str:
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print the table and what its numbers are."""
     ablation = asked_for(__doc__, "ablation")
     print(f"{markdown(ablation)}\n\n{notes(ablation)}")
+
+
+if __name__ == "__main__":
+    in_a_sentence(main)

@@ -14,9 +14,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from sentences import in_a_sentence, run_of
 
-from worldmodels.pipeline.work import Work, open_run
-from worldmodels.runs.pretrained import run_folder
+from worldmodels.pipeline.temperature import checked_temperature, refuse_less_than_one
+from worldmodels.pipeline.work import Work
 from worldmodels.worlds.dream import DreamConfig
 
 POLICIES = {
@@ -72,7 +73,10 @@ def main() -> None:
     parser.add_argument("--temperature", type=float, help="of the dream (default: the run's)")
     parser.add_argument("--seed", type=int, default=1000, help="of the first episode")
     asked = parser.parse_args()
-    work = open_run(run_folder(asked.run), "auto")
+    refuse_less_than_one(episodes=asked.episodes, dreams=asked.dreams)
+    if asked.temperature is not None:
+        checked_temperature(asked.temperature)
+    work = run_of(asked.run, "take-cover")
     config = work.experiment.dream
     config = replace(config, temperature=asked.temperature or config.temperature)
     print(f"{asked.episodes} episodes and {asked.dreams} dreams at temperature {config.temperature:g}")
@@ -87,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

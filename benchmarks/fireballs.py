@@ -13,12 +13,12 @@ import argparse
 
 import numpy as np
 import torch
+from sentences import in_a_sentence, run_of
 
 from worldmodels.envs.pool import open_pool
-from worldmodels.pipeline.work import open_run
+from worldmodels.pipeline.temperature import refuse_less_than_one
 from worldmodels.rollouts.collect import play
 from worldmodels.rollouts.held_actions import HeldActions
-from worldmodels.runs.pretrained import run_folder
 from worldmodels.vision.vae import pixels
 
 BRIGHT = 170 / 255  # of the green channel; nothing else in the room is half as bright
@@ -47,7 +47,8 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=16)
     parser.add_argument("--seed", type=int, default=2_000_000_000)
     arguments = parser.parse_args()
-    work = open_run(run_folder(arguments.run), "auto")
+    refuse_less_than_one(episodes=arguments.episodes)
+    work = run_of(arguments.run, "take-cover")
     vision, _ = work.vision(work.experiment.rounds.count - 1)  # the last one
     with open_pool(work.spec) as pool:
         seeds = range(arguments.seed, arguments.seed + arguments.episodes)
@@ -78,4 +79,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

@@ -34,6 +34,8 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=40)
     parser.add_argument("--seed", type=int, default=5000, help="of the first episode")
     options = parser.parse_args()
+    if options.episodes < 1:
+        parser.error("--episodes must be at least 1")
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     try:
         agent = worldmodels.load_agent(options.run, "cpu")

@@ -16,9 +16,11 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from sentences import in_a_sentence
 
 from worldmodels.envs.game import GameSpec, game
 from worldmodels.envs.pool import EpisodePool, open_pool
+from worldmodels.pipeline.temperature import refuse_less_than_one
 from worldmodels.runs.seeds import numpy_stream
 
 
@@ -35,6 +37,7 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=25, help="episodes played at once")
     options = parser.parse_args()
+    refuse_less_than_one(episodes=options.episodes, hold=options.hold, batch=options.batch)
     spec = game(options.game)
     seeds = range(options.seed, options.seed + options.episodes)
     print(
@@ -74,4 +77,4 @@ def drawn(spec: GameSpec, streams: Sequence[np.random.Generator]) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sentences import in_a_sentence
+
 
 def read(path: Path) -> dict[str, Any]:
     """A JSON object of a run folder."""
@@ -83,4 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

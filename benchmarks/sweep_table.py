@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sentences import in_a_sentence
+
 from worldmodels.pipeline.table import error_is_over, mean_error_std
 from worldmodels.report.published import TABLES
 
@@ -64,6 +66,11 @@ def asked_for(what: str | None, name: str) -> dict[str, Any]:
     return json.loads((parser.parse_args().run / "evaluation" / f"{name}.json").read_text())
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print the table and what its numbers are."""
     sweep = asked_for(__doc__, "sweep")
     print(f"{markdown(sweep)}\n\n{notes(sweep)}")
+
+
+if __name__ == "__main__":
+    in_a_sentence(main)

@@ -105,3 +105,12 @@ def test_a_folder_that_is_something_else_is_left_alone(offered: Path, desk: Path
         "note.txt",
         "pretrained-toy",
     ]
+
+
+def test_the_table_of_a_run_is_gone_on_with_in_a_copy_of_its_release(toy_copy: Path, desk: Path):
+    """V and M of the release are others, halved, and its table names them."""
+    assert main(["sweep", str(toy_copy), *SHORT]) == 0
+    assert main(["release", str(toy_copy), "--name", "tabled", "--out", "shelf"]) == 0
+    assert main(["sweep", "shelf/tabled", "--temperatures", "0.3", *SHORT[2:]]) == 0
+    copy = RunFolder(desk / "runs/pretrained-tabled")
+    assert [cell["temperature"] for cell in json.loads(copy.sweep.read_text())["cells"]] == [0.3, 0.5]

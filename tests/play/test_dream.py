@@ -113,6 +113,17 @@ def test_an_ended_dream_stands_still_until_it_is_taken_back(models):
     assert dream.state.tick == 2
 
 
+def test_the_weight_that_ends_had_in_training_is_not_in_the_probability_that_is_shown(models):
+    """Odds ten times as high make an end look so much likelier; it is cut off where it was."""
+    plain, weighted = (Dream(models(1, ending=True, end_weight=weight), 0) for weight in (1.0, 10.0))
+    for asked in (-100, -100, 100):
+        for dream in (plain, weighted):
+            dream.advance((asked,), 100)
+        odds, tenth = (dream.state.end / (1 - dream.state.end) for dream in (plain, weighted))
+        assert tenth == pytest.approx(odds / 10, rel=1e-3)
+        assert plain.state.ended == weighted.state.ended == (asked > 0)
+
+
 def test_the_longest_dream_is_over(models, monkeypatch):
     monkeypatch.setattr(module, "LONGEST", 5)
     dream = Dream(models(1), 0)

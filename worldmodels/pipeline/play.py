@@ -50,6 +50,7 @@ def play_model(run: RunFolder, device: str = "auto") -> PlayModel:
         latent_mean=mean,
         latent_std=std,
         open_game=partial(open_pool, spec, "gymnasium" if spec.gym_id else "auto", 1, workers=1),
+        end_weight=work.experiment.memory.end_positive_weight,
         # People begin where all of C's dreams do; else on the way, past what CarRacing shows while it zooms in.
         openings=1.0 if work.experiment.dream.openings == 1 else 0.0,
     )

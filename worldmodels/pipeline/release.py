@@ -52,7 +52,7 @@ def release(work: Work, name: str, out: Path) -> Path:
     try:
         parts = work.best()
         made_from = _copy_parts(work, parts, made)
-        _copy_records(work, name, made)
+        _copy_records(work, parts, name, made, made_from)
         write_starts(work, parts, made, made_from)
         write_png(made.examples, as_tiles(example_frames(work, parts.round), EXAMPLE_COLUMNS))
         write_atomically(made.model_card, model_card(work.run, made, name, parts).encode())
@@ -98,15 +98,22 @@ def halved(tensor: Tensor) -> Tensor:
     return tensor.half() if tensor.is_floating_point() else tensor
 
 
-def _copy_records(work: Work, name: str, made: RunFolder) -> None:
-    """The settings and the scores. The command names no folder of the machine it was given on."""
+def _copy_records(work: Work, parts: Parts, name: str, made: RunFolder, made_from: dict[str, str]) -> None:
+    """The settings and the scores. The command names no folder of the machine it was given on.
+
+    Tables of further Cs name the V and M that these grew in; they are gone on with in a copy of the release.
+    """
+    ours = {"vision": work.vision(parts.round)[1], "memory": work.memory(parts.round)[1]}
     record: dict[str, Any] = read_json(work.run.experiment)
     if isinstance(record.get("command"), str):
         record["command"] = re.sub(r"--run[ =]\S+", f"--run runs/{name}", record["command"])
     write_json(made.experiment, record)
     write_json(made.best_controller, read_json(work.run.best_controller))
     for path in sorted(work.run.evaluation("any").parent.glob("*.json")):
-        write_json(made.evaluation(path.stem), read_json(path))
+        content = read_json(path)
+        if path in (work.run.sweep, work.run.ablation) and content.get("memory") == ours["memory"]:
+            content |= {part: made_from[part] for part in ours if part in content}
+        write_json(made.evaluation(path.stem), content)
 
 
 def write_starts(work: Work, parts: Parts, made: RunFolder, made_from: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ is the tick itself. The random numbers belong to (seed, tick), so that all this 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -115,9 +116,9 @@ class Dream:
         )
         assert after.end_logit is not None, "PlayModel has checked"
         reward, end_logit = float(after.reward), float(after.end_logit)
-        # The end is a cut-off and not a draw, as in every dream here.
+        # The end is a cut-off and not a draw, in every dream here: who plays should not die of a thousandth.
         ended = end_logit > 0 or now.tick + 1 >= LONGEST
-        end = float(torch.sigmoid(after.end_logit))
+        end = float(torch.sigmoid(after.end_logit - math.log(model.end_weight)))
         state = State(now.tick + 1, after.z, after.memory, reward, now.score + reward, end, ended)
         self._expected = (action, temperature, state)
         return state

@@ -27,6 +27,7 @@ def hello(model: PlayModel, token: str, wheel: Wheel) -> dict[str, Any]:
         "steps_per_second": model.spec.steps_per_second,
         "action_repeat": model.action_repeat,
         "latent_size": model.latent_size,
+        "end_weight": model.end_weight,  # an end is as likely as M's logit says, less this one's logarithm
         **for_client(model.spec),
         "words": words(model.spec),
         "pays": model.memory.config.predicts_reward,  # else a dream pays a point a tick

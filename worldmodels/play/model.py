@@ -57,6 +57,7 @@ class PlayModel:
     open_game: (
         Callable[[], EpisodePool] | None
     )  # one actual game, an action a step; None: it cannot be played
+    end_weight: float = 1.0  # of ends in M's training, by which they look likelier to it than they are
     openings: float = 0.0  # share of the dreams that begin where episodes do, the others at later moments
 
     def __post_init__(self) -> None:

@@ -73,7 +73,7 @@ export class Dream {
       c: after.c,
       reward: after.reward,
       score: now.score + after.reward,
-      end: 1 / (1 + Math.exp(-after.endLogit)),
+      end: 1 / (1 + model.hello.end_weight * Math.exp(-after.endLogit)),
       ended: after.endLogit > 0 || now.tick + 1 >= LONGEST, // a cut-off and not a draw
       mixture: after.mixture,
     };
