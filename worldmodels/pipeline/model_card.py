@@ -41,7 +41,7 @@ half precision afterwards, for this folder; C was not.
 ## How it was made
 
 - Command: `{command}`
-- Seed {seed}; preset `{preset}`; the C of round {round} was chosen among {rounds} rounds.
+- Seed {seed}; preset `{preset}`; the C of round {round}{chosen} {rounds} rounds.
 - Data: {frames} of the actual game, played by a random policy and then by the run's own C{backend}.
   No demonstrations, no other data.{selected}
 - Time: {time} for the whole run, on {machine}.
@@ -82,6 +82,7 @@ def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
         seed=settings.get("seed"),
         preset=settings.get("preset"),
         round=parts.round,
+        chosen=" was chosen among" if _tried(run) > 1 else ", the last of",
         rounds=mapping(settings.get("rounds")).get("count"),
         frames=f"{count(steps)} frames" if steps else "frames",
         backend=f" (backend {backend})" if backend else "",
@@ -93,6 +94,11 @@ def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
         settings=_settings(parts, settings),
         files="\n".join(_file_rows(made)),
     )
+
+
+def _tried(run: RunFolder) -> int:
+    """Rounds whose Cs were tried in the actual game before one was taken."""
+    return len(mapping(read_json(run.best_controller)).get("candidates", []))
 
 
 def _score_rows(data: RunData, made: RunFolder, round: int) -> list[str]:

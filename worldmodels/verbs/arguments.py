@@ -11,6 +11,9 @@ from worldmodels.errors import UserError
 Run = Annotated[
     str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="a run folder, or pretrained:NAME")
 ]
+OwnRun = Annotated[
+    str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="a run folder; a release is not written to")
+]
 Device = Annotated[
     Literal["auto", "cpu", "cuda"], tyro.conf.arg(help="where to compute; auto takes a GPU if there is one")
 ]

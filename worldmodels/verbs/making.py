@@ -9,7 +9,7 @@ import tyro
 
 from worldmodels.errors import UserError
 from worldmodels.runs.pretrained import run_folder
-from worldmodels.verbs.arguments import Device, Run, number, options, parse, positional, value_of
+from worldmodels.verbs.arguments import Device, OwnRun, number, options, parse, positional, value_of
 
 # Settings that are derived from others in a run, by their options: what is typed for them would not count.
 DERIVED = {
@@ -65,7 +65,7 @@ def stage(name: str, what: str) -> Callable[[Sequence[str]], None]:
     """The verb that runs one stage of a run; `what` is the first sentence of its help."""
 
     def verb(arguments: Sequence[str]) -> None:
-        def command(run: Run, device: Device = "auto") -> None:
+        def command(run: OwnRun, device: Device = "auto") -> None:
             from worldmodels.pipeline.train import run_stage
             from worldmodels.pipeline.work import open_run
 
@@ -96,7 +96,7 @@ def evolve(arguments: Sequence[str]) -> None:
     """
 
     def command(
-        run: Run,
+        run: OwnRun,
         temperature: Annotated[
             float | None,
             tyro.conf.arg(
@@ -141,7 +141,7 @@ def release(arguments: Sequence[str]) -> None:
     """
 
     def command(
-        run: Run,
+        run: OwnRun,
         name: Annotated[str, tyro.conf.arg(metavar="NAME", help="of the release, as in pretrained:NAME")],
         out: Annotated[str, tyro.conf.arg(metavar="DIR", help="folder in which the folder NAME is made")],
         device: Device = "auto",
