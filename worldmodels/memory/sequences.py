@@ -37,7 +37,8 @@ class SequenceBatches:
     """Batches of sequences from episodes drawn at random with replacement, in proportion to their length.
 
     An episode no longer than `longest` ticks is taken whole. A longer one is cut at a random place, with an
-    empty memory where the cut begins; one cut in several begins where the episode does.
+    empty memory where the cut begins; some cuts begin where the episode does, and as many end where it does, so that
+    its first and last ticks are seen about half as often as the others.
     """
 
     def __init__(self, episodes: Sequence[LatentEpisode], batch_size: int, longest: int, seed: int) -> None:
@@ -56,8 +57,10 @@ class SequenceBatches:
         cuts = []
         for i in rng.choice(len(self.episodes), size=self.batch_size, p=self._chances):
             spare = self.episodes[i].length - longest
-            # Cuts that would begin before the episode begin with it: its opening is seen often enough.
-            first = max(0, int(rng.integers(-longest // 2, spare + 1))) if spare > 0 else 0
+            # A cut that would reach beyond an end of the episode is moved to it. Of all cuts within the episode only
+            # one has its last tick, which alone says that the game was over.
+            first = int(rng.integers(-(longest // 2), spare + longest // 2 + 1)) if spare > 0 else 0
+            first = min(max(first, 0), max(spare, 0))
             cuts.append(Cut(int(i), first, min(longest, self.episodes[i].length)))
         return cuts
 
