@@ -133,7 +133,7 @@ def test_by_gradient_cs_learn_and_go_on_where_they_were_stopped(toy_copy, monkey
     assert numbers == [0, 1, 1, 2, 0, 1, 2]
     found, said = table(toy_copy), capsys.readouterr().out
     assert (found["search"], found["population"], found["repeats"]) == ("gradient", 1, 4)
-    assert "3 generations of 4 episodes, by policy gradient, of at most 10 ticks" in said
+    assert "3 generations of 4 episodes, by policy gradient at a rate of 0.0003, of at most 10 ticks" in said
     assert "by policy gradient" in RunFolder(toy_copy).report.read_text()
     stopped = made(toy_copy)
     for name in stopped:
@@ -143,6 +143,11 @@ def test_by_gradient_cs_learn_and_go_on_where_they_were_stopped(toy_copy, monkey
     for more, why in (
         (["--search", "evolution"], "begun with search gradient, not evolution"),
         (["--search", "gradient", "--population", "8"], "leave it out, or --search gradient"),
+        (
+            ["--search", "gradient", "--learning-rate", "0.5"],
+            "begun with learning_rate 0.0003, not 0.5: leave out",
+        ),
+        (["--search", "gradient", "--learning-rate", "nan"], "--learning-rate must be above 0, got nan"),
         (["--search", "newton"], "--search takes evolution or gradient"),
     ):
         assert main(["ablate", str(toy_copy), *more]) == 2

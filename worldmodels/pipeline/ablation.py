@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ PATIENCE = (
     25  # ticks without a positive reward that end an episode of an evolution, where the run does not say
 )
 # The same for all Cs of a table. Where C learns by gradient, its generations are of one individual.
-BUDGET = ("search", "generations", "population", "repeats", "horizon", "patience")
+BUDGET = ("search", "generations", "population", "repeats", "horizon", "patience", "learning_rate")
 SEARCHES = ("evolution", "gradient")
 
 
@@ -38,6 +39,7 @@ class AblationConfig:
     population: int | None = None  # as in the run
     repeats: int | None = None  # episodes of each individual; 1, or where C learns by gradient gradient.games
     horizon: int | None = None  # ticks of such an episode; a whole one
+    learning_rate: float | None = None  # of C where it learns by gradient; gradient.learning_rate
     episodes: int | None = None  # of the actual game, to score each C; 100
 
     def __post_init__(self) -> None:
@@ -54,6 +56,8 @@ class AblationConfig:
             raise UserError(f"--search takes {' or '.join(SEARCHES)}, got {self.search!r}")
         if self.search == "gradient" and self.population is not None:
             raise UserError("--population is of an evolution: leave it out, or --search gradient")
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise UserError(f"--learning-rate must be above 0, got {self.learning_rate}")
         refuse_less_than_one(
             seeds=self.seeds,
             generations=self.generations,
@@ -119,7 +123,8 @@ def budget_of(table: dict[str, Any]) -> str:
     """How much each C of a table was sought: "30 generations of 64 individuals, 1 episode for each"."""
     episodes = "1 episode" if table["repeats"] == 1 else f"{table['repeats']} episodes"
     if table.get("search") == "gradient":
-        return f"{table['generations']} generations of {episodes}, by policy gradient,"
+        rate = f" at a rate of {table['learning_rate']:g}" if table.get("learning_rate") else ""
+        return f"{table['generations']} generations of {episodes}, by policy gradient{rate},"
     return f"{table['generations']} generations of {table['population']} individuals, {episodes} for each,"
 
 
@@ -136,10 +141,13 @@ def _begun(work: Work, parts: Parts, asked: AblationConfig) -> dict[str, Any]:
         "memory": work.memory(parts.round)[1],
     }
     ours = there if isinstance(there, dict) and all(there.get(k) == v for k, v in of.items()) else {}
-    if ours:
-        ours = {"search": "evolution"} | ours  # older ones do not say
-    evolution = work.experiment.evolution
+    evolution, run_rate = work.experiment.evolution, work.experiment.gradient.learning_rate
+    if ours:  # older ones do not say
+        ours = {"search": "evolution"} | ours
+        ours = {"learning_rate": run_rate if ours["search"] == "gradient" else None} | ours
     by_gradient = (asked.search or ours.get("search")) == "gradient"
+    if asked.learning_rate is not None and not by_gradient:
+        raise UserError("--learning-rate is of a policy gradient: leave it out, or add --search gradient")
     usual = {
         "search": "evolution",
         "generations": 30,
@@ -147,6 +155,7 @@ def _begun(work: Work, parts: Parts, asked: AblationConfig) -> dict[str, Any]:
         "repeats": work.experiment.gradient.games if by_gradient else 1,
         "horizon": work.ticks,
         "patience": evolution.patience or PATIENCE,
+        "learning_rate": run_rate if by_gradient else None,
     }
     wanted = {name: getattr(asked, name, None) for name in BUDGET}
     if wanted["horizon"] is not None:
@@ -170,8 +179,8 @@ def _refuse_others(work: Work, parts: Parts, ours: dict[str, Any], budget: dict[
     for name, value in budget.items():
         if there and ours.get(name) != value:
             raise UserError(
-                f"this ablation was begun with {name} {ours.get(name)}, not {value}: leave out --{name}, or delete "
-                f"{pattern} to begin it again"
+                f"this ablation was begun with {name} {ours.get(name)}, not {value}: leave out "
+                f"--{name.replace('_', '-')}, or delete {pattern} to begin it again"
             )
 
 
@@ -191,8 +200,9 @@ def _with_budget(work: Work, table: dict[str, Any]) -> Work:
     )
     # Nobody dreams, so no M needs a share of the repeats.
     rounds = replace(work.experiment.rounds, dreamers=(1,), searches=())
-    games = table["repeats"] if by_gradient else work.experiment.gradient.games
-    gradient = replace(work.experiment.gradient, games=games)
+    gradient = work.experiment.gradient
+    if by_gradient:
+        gradient = replace(gradient, games=table["repeats"], learning_rate=table["learning_rate"])
     changed = replace(work.experiment, evolution=evolution, gradient=gradient, rounds=rounds)
     return replace(work, experiment=changed)
 

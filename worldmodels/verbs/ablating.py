@@ -52,6 +52,14 @@ def ablate(arguments: Sequence[str]) -> None:
         horizon: Annotated[
             int | None, number("ticks of an episode of an evolution, at most", "a whole episode")
         ] = None,
+        learning_rate: Annotated[
+            float | None,
+            tyro.conf.arg(
+                metavar="RATE",
+                help="of C where it learns by gradient; what sees more bears a lower one",
+                help_behavior_hint="(default: gradient.learning_rate of the run)",
+            ),
+        ] = None,
         episodes: Annotated[
             int | None, number("of the actual game, to score each C: the same for all", "100")
         ] = None,
@@ -70,6 +78,7 @@ def ablate(arguments: Sequence[str]) -> None:
             population=population,
             repeats=repeats,
             horizon=horizon,
+            learning_rate=learning_rate,
             episodes=episodes,
         )
         print(as_text(ablate_run(open_run(at_work(run_folder(run)), device), asked)))
