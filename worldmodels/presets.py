@@ -71,7 +71,7 @@ def car_racing_demo() -> Experiment:
 
 
 def car_racing_actual() -> Experiment:
-    """The demo and two more rounds, some two hours on two cores: C learns in the actual game, as the paper's did.
+    """The demo and two more rounds, an hour on two cores: C learns in the actual game, as the paper's did.
 
     The third round trains V and M for long on what the car sees while it drives, and C learns in their dream by policy
     gradient. In the last one C goes on in the game itself, where it begins at what took a million frames there from
@@ -98,7 +98,7 @@ def car_racing_actual() -> Experiment:
             finite=True,  # a lap ends, and what is missing is asked for at its end
             noise=0.4,
             last_noise=0.08,
-            learning_rate=2e-4,  # three times as much is too much for 289 inputs: cars are lost
+            learning_rate=2e-4,  # three times as much takes twice as long (docs/lab-notes.md)
             epochs=6,
             batch_size=1000,
             reward_scale=0.03,

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -116,18 +115,3 @@ def test_on_a_gpu_recorded_steps_teach_what_plain_ones_teach(
         found = load_memory(folders[name], 0)[0].state_dict()
         for key, value in expected.items():
             assert_close(found[key], value, rtol=1e-2, atol=2e-3, msg=f"{name} {key}")
-
-
-@pytest.mark.parametrize("length", [13, 40])
-def test_both_ends_of_a_long_episode_are_seen_equally_often(length: int, random_latents: RandomLatents):
-    """By hand: 10 + 2 x 5 cuts at the least, of which 6 begin where it begins, and 6 end where it ends."""
-    batches = SequenceBatches([random_latents(length, seed=0)], 32, 10, seed=1)
-    seen = np.zeros(length)
-    for step in range(400):
-        for cut in batches.cuts(step):
-            assert cut.length == 10
-            assert 0 <= cut.first <= length - 10
-            seen[cut.first : cut.first + 10] += 1
-    share = seen / (400 * 32)
-    places = length - 10 + 1 + 2 * 5
-    assert share[[0, -1]] == pytest.approx(6 / places, rel=0.05)

@@ -225,7 +225,7 @@ def test_an_episode_is_drawn_in_proportion_to_its_length(random_latents: RandomL
         assert count / 3000 == pytest.approx(episodes[episode].length / 20, abs=0.04)
 
 
-def test_a_long_episode_is_cut_anywhere_and_its_opening_is_seen_often(random_latents: RandomLatents):
+def test_a_long_episode_is_cut_anywhere_and_both_of_its_ends_are_seen_often(random_latents: RandomLatents):
     episodes, longest = [random_latents(20)], 6
     drawn = SequenceBatches(episodes, 3000, longest, seed=0).batch(0)
     assert drawn.mu.shape == (3000, longest + 1, 4)
@@ -238,7 +238,7 @@ def test_a_long_episode_is_cut_anywhere_and_its_opening_is_seen_often(random_lat
     counts = Counter(firsts)
     assert counts.keys() == set(range(15))
     for first, count in counts.items():
-        expected = (1 + longest // 2 if first == 0 else 1) / (15 + longest // 2)
+        expected = (1 + longest // 2 if first in (0, 14) else 1) / (15 + 2 * (longest // 2))
         assert count / 3000 == pytest.approx(expected, abs=0.03)
 
 

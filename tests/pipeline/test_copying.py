@@ -114,3 +114,22 @@ def test_the_table_of_a_run_is_gone_on_with_in_a_copy_of_its_release(toy_copy: P
     assert main(["sweep", "shelf/tabled", "--temperatures", "0.3", *SHORT[2:]]) == 0
     copy = RunFolder(desk / "runs/pretrained-tabled")
     assert [cell["temperature"] for cell in json.loads(copy.sweep.read_text())["cells"]] == [0.3, 0.5]
+
+
+def test_a_release_is_ablated_where_one_says(offered: Path, desk: Path):
+    short = [
+        "--features",
+        "z",
+        "--generations",
+        "1",
+        "--population",
+        "4",
+        "--horizon",
+        "5",
+        "--episodes",
+        "1",
+    ]
+    assert main(["ablate", "pretrained:toy", "--run", "mine", *short]) == 0
+    assert [
+        cell["features"] for cell in json.loads(RunFolder(desk / "mine").ablation.read_text())["cells"]
+    ] == ["z"]

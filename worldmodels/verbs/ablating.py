@@ -24,6 +24,7 @@ def ablate(arguments: Sequence[str]) -> None:
       worldmodels ablate runs/demo --features z,zh --seeds 3      three evolutions of each
       worldmodels ablate runs/demo --generations 100 --population 32 --horizon 500
       worldmodels ablate runs/demo --search gradient --generations 60      of 32 episodes each
+      worldmodels ablate runs/demo --search gradient --learning-rate 1e-4 --features zh
       worldmodels ablate pretrained:car-racing-demo              in a copy, runs/pretrained-car-racing-demo
     """
 
@@ -63,6 +64,15 @@ def ablate(arguments: Sequence[str]) -> None:
         episodes: Annotated[
             int | None, number("of the actual game, to score each C: the same for all", "100")
         ] = None,
+        folder: Annotated[
+            str | None,
+            tyro.conf.arg(
+                name="run",
+                metavar="DIR",
+                help="where a release is copied to: Cs of another budget go elsewhere",
+                help_behavior_hint="(default: runs/pretrained-NAME)",
+            ),
+        ] = None,
         device: Device = "auto",
     ) -> None:
         from worldmodels.pipeline.ablation import AblationConfig, as_text
@@ -81,6 +91,7 @@ def ablate(arguments: Sequence[str]) -> None:
             learning_rate=learning_rate,
             episodes=episodes,
         )
-        print(as_text(ablate_run(open_run(at_work(run_folder(run)), device), asked)))
+        copy = at_work(run_folder(run), None if folder is None else run_folder(folder).path)
+        print(as_text(ablate_run(open_run(copy, device), asked)))
 
     parse(ablate, command, arguments)
