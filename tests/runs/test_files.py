@@ -120,13 +120,15 @@ def test_json_has_no_nan(tmp_path: Path):
 
 def test_bad_json_is_one_sentence_with_the_command(tmp_path: Path):
     path = tmp_path / "evaluation" / "actual.json"
-    with pytest.raises(UserError, match=f"not found; run `worldmodels evaluate {tmp_path}`"):
+    with pytest.raises(UserError, match=f"not found; run `worldmodels train GAME --run {tmp_path}`"):
         read_json(path)
     write_json(path, {"mean": 1.0, "scores": [1, 2, 3]})
     whole = path.read_bytes()
     for end in (0, 1, len(whole) // 2, len(whole) - 2):
         path.write_bytes(whole[:end])
-        with pytest.raises(UserError, match=f"not complete JSON.*run `worldmodels evaluate {tmp_path}`"):
+        with pytest.raises(
+            UserError, match=f"not complete JSON.*run `worldmodels train GAME --run {tmp_path}`"
+        ):
             read_json(path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="not complete JSON"):

@@ -24,7 +24,7 @@ class Stage:
     round: int
     makes: tuple[Path, ...]  # exist all of them when, and only when, the stage is finished
     run: Callable[[], Done]
-    whole: Callable[[], bool]  # whether nothing is missing of what these files say was made
+    whole: Callable[[], bool] = lambda: True  # whether nothing is missing of what these files say was made
 
     @property
     def finished(self) -> bool:
