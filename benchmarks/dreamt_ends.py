@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-from foretold_ends import going_on, live, open_mortal
+from foretold_ends import going_on, live, opened
+from sentences import in_a_sentence
 from torch import Tensor
 
 from worldmodels.controller.linear import act
@@ -48,12 +48,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=90_000_000, help="of the first episode")
     parser.add_argument("--temperatures", type=float, nargs="+", default=(0.5, 1.0, 1.15))
     options = parser.parse_args()
-    try:
-        temperatures = [checked_temperature(tau, "--temperatures") for tau in options.temperatures]
-        work, parts = open_mortal(options.run, options.episodes)
-        moments, lived = play(work, parts, range(options.seed, options.seed + options.episodes))
-    except UserError as error:
-        sys.exit(f"worldmodels: {error}")
+    temperatures = [checked_temperature(tau, "--temperatures") for tau in options.temperatures]
+    work, parts = opened(options.run, options.episodes)
+    moments, lived = play(work, parts, range(options.seed, options.seed + options.episodes))
     score = mean_and_error(lived.numpy())
     print(
         f"{score['mean']:.0f} ± {score['standard_error']:.0f} ticks (standard error), {len(lived)} episodes; "
@@ -117,4 +114,4 @@ def play(work: Work, parts: Parts, seeds: range) -> tuple[Moments, Tensor]:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

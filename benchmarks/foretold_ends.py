@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
+from sentences import in_a_sentence
 from torch import Tensor
 
 from worldmodels.controller.linear import act
-from worldmodels.errors import UserError
 from worldmodels.memory.mdn_rnn import look_ahead
 from worldmodels.pipeline.temperature import refuse_less_than_one
 from worldmodels.pipeline.work import Parts, Work, mean_and_error, open_run
@@ -38,11 +37,8 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=64)
     parser.add_argument("--seed", type=int, default=50_000_000, help="of the first episode")
     options = parser.parse_args()
-    try:
-        work, parts = open_mortal(options.run, options.episodes)
-        lived, foretold, came = play(work, parts, range(options.seed, options.seed + options.episodes))
-    except UserError as error:
-        sys.exit(f"worldmodels: {error}")
+    work, parts = opened(options.run, options.episodes)
+    lived, foretold, came = play(work, parts, range(options.seed, options.seed + options.episodes))
     score = mean_and_error(lived.numpy())
     print(
         f"{score['mean']:.0f} ± {score['standard_error']:.0f} ticks (standard error), {len(lived)} episodes"
@@ -55,14 +51,11 @@ def main() -> None:
     print(f"{'all':>19} {len(came):9,} {float(foretold.sum()):9.1f} {int(came.sum()):6}")
 
 
-def open_mortal(name: str, episodes: int) -> tuple[Work, Parts]:
-    """A run whose M foretells ends, and its V, M and C. UserError for another, and where no episode is to be played."""
+def opened(name: str, episodes: int) -> tuple[Work, Parts]:
+    """A run and its V, M and C. UserError where there is none, or no episode is to be played."""
     refuse_less_than_one(episodes=episodes)
     work = open_run(run_folder(name), "auto")
-    parts = work.best()
-    if not parts.memory.config.predicts_end:
-        raise UserError("M of this run foretells no end: take a run with --mdn-rnn.predicts-end")
-    return work, parts
+    return work, work.best()
 
 
 @torch.no_grad()
@@ -106,4 +99,4 @@ def play(work: Work, parts: Parts, seeds: range) -> tuple[Tensor, Tensor, Tensor
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

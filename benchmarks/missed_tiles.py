@@ -14,9 +14,10 @@ from itertools import groupby, pairwise
 
 import gymnasium
 import numpy as np
+from sentences import in_a_sentence, run_of
 
 import worldmodels
-from worldmodels.errors import UserError
+from worldmodels.pipeline.temperature import refuse_less_than_one
 from worldmodels.pipeline.work import mean_and_error
 
 LENGTHS = (1, 3, 6, 10, 20, 10_000)  # tiles of a stretch, bounds of what is printed
@@ -34,15 +35,10 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=40)
     parser.add_argument("--seed", type=int, default=5000, help="of the first episode")
     options = parser.parse_args()
-    if options.episodes < 1:
-        parser.error("--episodes must be at least 1")
+    refuse_less_than_one(episodes=options.episodes)
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    try:
-        agent = worldmodels.load_agent(options.run, "cpu")
-    except UserError as error:
-        parser.error(str(error))
-    if agent.spec.name != "car-racing":
-        parser.error(f"{options.run} plays {agent.spec.name}; give a run of car-racing")
+    work = run_of(options.run, "car-racing", "cpu")
+    agent = work.agent(work.best())
     scores, lost, time, offsets = [], np.zeros(len(LENGTHS) - 1), [], []
     for seed in range(options.seed, options.seed + options.episodes):
         score, steps, touched, track, way = lap(agent, seed)
@@ -116,4 +112,4 @@ def passed(track: np.ndarray, way: np.ndarray, tile: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

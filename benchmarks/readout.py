@@ -15,11 +15,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
+from sentences import in_a_sentence, run_of
 
 from worldmodels.controller.linear import act
-from worldmodels.errors import UserError
-from worldmodels.pipeline.work import Parts, Work, open_run
-from worldmodels.runs.pretrained import run_folder
+from worldmodels.pipeline.work import Parts, Work
 from worldmodels.worlds.actual import Senses
 
 QUANTITIES = ("offset", "heading", "speed", "turning", "bend 0-3", "bend 4-7", "bend 8-11", "bend 12-15")
@@ -41,13 +40,8 @@ def main() -> None:
     if options.episodes < 4:
         parser.error("--episodes must be at least 4: a quarter of them is for the test")
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    try:
-        work = open_run(run_folder(options.run), "cpu")
-        parts = work.best()
-    except UserError as error:
-        parser.error(str(error))
-    if work.spec.name != "car-racing":
-        parser.error(f"{options.run} plays {work.spec.name}; give a run of car-racing")
+    work = run_of(options.run, "car-racing", "cpu")
+    parts = work.best()
     fitted, features, truth = [], [], []
     for episode in range(options.episodes):
         seen, known = drive(work, parts, options.seed + episode)
@@ -118,4 +112,4 @@ def readout(x: np.ndarray, y: np.ndarray, train: np.ndarray) -> tuple[np.ndarray
 
 if __name__ == "__main__":
     with torch.inference_mode():
-        main()
+        in_a_sentence(main)

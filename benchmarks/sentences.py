@@ -20,9 +20,9 @@ def in_a_sentence(main: Callable[[], object]) -> None:
         _leave(f"{error.filename} not found; give a finished run's folder")
 
 
-def run_of(name: str, game: str) -> Work:
+def run_of(name: str, game: str, device: str = "auto") -> Work:
     """A run of that game, opened; UserError for another one."""
-    work = open_run(run_folder(name), "auto")
+    work = open_run(run_folder(name), device)
     if work.spec.name != game:
         raise UserError(f"{name} plays {work.spec.name}; give a run of {game}")
     return work

@@ -133,3 +133,12 @@ def test_a_release_is_ablated_where_one_says(offered: Path, desk: Path):
     assert [
         cell["features"] for cell in json.loads(RunFolder(desk / "mine").ablation.read_text())["cells"]
     ] == ["z"]
+
+
+def test_another_folder_is_for_what_is_copied(toy_run: Path, desk: Path, capsys):
+    assert main(["ablate", str(toy_run), "--run", "mine"]) == 2
+    assert (
+        f"--run is where a release is copied to, and {toy_run} is none: leave it out"
+        in capsys.readouterr().err
+    )
+    assert not (desk / "mine").exists()

@@ -56,11 +56,11 @@ class SequenceBatches:
         rng, longest = numpy_stream(self.seed, "sequences", step), self.longest
         cuts = []
         for i in rng.choice(len(self.episodes), size=self.batch_size, p=self._chances):
-            spare = self.episodes[i].length - longest
+            spare = max(0, self.episodes[i].length - longest)
             # A cut that would reach beyond an end of the episode is moved to it. Of all cuts within the episode only
             # one has its last tick, which alone says that the game was over.
-            first = int(rng.integers(-(longest // 2), spare + longest // 2 + 1)) if spare > 0 else 0
-            first = min(max(first, 0), max(spare, 0))
+            place = int(rng.integers(-(longest // 2), spare + longest // 2 + 1)) if spare else 0
+            first = min(max(place, 0), spare)
             cuts.append(Cut(int(i), first, min(longest, self.episodes[i].length)))
         return cuts
 

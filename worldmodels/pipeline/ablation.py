@@ -141,10 +141,7 @@ def _begun(work: Work, parts: Parts, asked: AblationConfig) -> dict[str, Any]:
         "memory": work.memory(parts.round)[1],
     }
     ours = there if isinstance(there, dict) and all(there.get(k) == v for k, v in of.items()) else {}
-    evolution, run_rate = work.experiment.evolution, work.experiment.gradient.learning_rate
-    if ours:  # older ones do not say
-        ours = {"search": "evolution"} | ours
-        ours = {"learning_rate": run_rate if ours["search"] == "gradient" else None} | ours
+    evolution, gradient = work.experiment.evolution, work.experiment.gradient
     by_gradient = (asked.search or ours.get("search")) == "gradient"
     if asked.learning_rate is not None and not by_gradient:
         raise UserError("--learning-rate is of a policy gradient: leave it out, or add --search gradient")
@@ -152,11 +149,13 @@ def _begun(work: Work, parts: Parts, asked: AblationConfig) -> dict[str, Any]:
         "search": "evolution",
         "generations": 30,
         "population": 1 if by_gradient else evolution.population,
-        "repeats": work.experiment.gradient.games if by_gradient else 1,
+        "repeats": gradient.games if by_gradient else 1,
         "horizon": work.ticks,
         "patience": evolution.patience or PATIENCE,
-        "learning_rate": run_rate if by_gradient else None,
+        "learning_rate": gradient.learning_rate if by_gradient else None,
     }
+    if ours:  # older ones do not say how
+        ours = {name: usual[name] for name in ("search", "learning_rate")} | ours
     wanted = {name: getattr(asked, name, None) for name in BUDGET}
     if wanted["horizon"] is not None:
         wanted["horizon"] = min(wanted["horizon"], work.ticks)

@@ -24,9 +24,11 @@ def at_work(run: RunFolder, folder: Path | None = None) -> RunFolder:
     Args:
         folder: None is runs/pretrained-NAME.
     Raises:
-        UserError: when `folder` is something else, or the copy of another release.
+        UserError: when `folder` is something else, the copy of another release, or given for what is no release.
     """
     if not run.is_released or run.is_copy:
+        if folder is not None:
+            raise UserError(f"--run is where a release is copied to, and {run.path} is none: leave it out")
         return run
     copy = RunFolder(folder or Path("runs") / f"pretrained-{run.path.name}")
     # The moments at which dreams begin name the M they were made by, and that one its V.

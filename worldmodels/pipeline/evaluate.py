@@ -61,10 +61,7 @@ def film(run: RunFolder, out: Path, steps: int, temperature: float, seed: int, d
         store = work.store(parts.round)
         episodes = [store.read(index) for index in store.indices()[:8]]
         if not episodes:
-            raise UserError(
-                f"{store.folder} has no episodes to begin a dream at; to play them again delete "
-                f"{run.collected(parts.round)} and run `worldmodels collect {run.path}`"
-            )
+            raise work.no_episodes(parts.round)
         starts = openings(parts.vision, parts.memory, episodes, work.device)
     dream = DreamConfig(temperature=temperature, horizon=steps, openings=1.0)
     fps = work.spec.steps_per_second / work.experiment.action_repeat

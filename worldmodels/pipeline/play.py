@@ -32,8 +32,6 @@ def play_model(run: RunFolder, device: str = "auto") -> PlayModel:
     """
     work = open_run(run, device)
     parts = work.best()
-    if not parts.memory.config.predicts_end:
-        raise UserError(f"the M of {run.path} predicts no end: its dream cannot be played")
     starts, mean, std, examples = _seen(work, parts)
     spec = work.spec
     return PlayModel(
@@ -61,7 +59,7 @@ def _seen(work: Work, parts: Parts) -> tuple[Starts, np.ndarray, np.ndarray, np.
     if work.run.is_released:
         starts = work.starts(parts.round, parts.memory, STARTS)
         return starts, *released.latent_statistics(work.run), released.examples(work.run)
-    episodes = work.some_seen(parts.round, newest=EPISODES)
+    episodes = work.seen(parts.round, newest=EPISODES)
     rng = numpy_stream(work.experiment.seed, "play", parts.round)
     starts = gather_starts(parts.memory, episodes[-START_EPISODES:], STARTS, rng)
     mu = np.concatenate([episode.mu for episode in episodes])  # (N, Z)

@@ -119,7 +119,7 @@ def _copy_records(work: Work, parts: Parts, name: str, made: RunFolder, made_fro
 def write_starts(work: Work, parts: Parts, made: RunFolder, made_from: dict[str, str]) -> None:
     """Moments at which the new M's dreams begin, and mean and standard deviation of V's mu."""
     memory, _ = load_memory(made, work.memory_round(parts.round), made_from["vision"], work.device)
-    seen = work.some_seen(parts.round)
+    seen = work.seen(parts.round)
     rng = numpy_stream(work.experiment.seed, "starts", parts.round)
     starts = gather_starts(memory, seen, STARTS, rng)
     mu = np.concatenate([episode.mu for episode in seen])  # (N, Z)

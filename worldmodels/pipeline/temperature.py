@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from worldmodels.errors import UserError
@@ -46,13 +47,13 @@ def evolve_at(
     with locked(work.run.path):
         parts = work.best()
         record = work.run.temperature_score(parts.round, temperature, seed)
+        path = work.run.controller_at(parts.round, temperature, seed)
         had = generations_of(work, parts.round, temperature, seed)
         if generations is not None and had is not None:
-            path = work.run.controller_at(parts.round, temperature, seed)
             _same("evolved", "generations", had, generations, f"{path} and {record}")
-        if record.exists():
+        if record.exists() and path.exists():  # a C that was deleted is made again
             found = read_json(record)
-            _refuse_of_another(work, parts, temperature, seed)
+            _refuse_of_another_memory(work, parts.round, path, record)
             if episodes is not None:
                 _same("scored", "episodes", found["actual"]["episodes"], episodes, str(record))
             return found
@@ -136,12 +137,9 @@ def generations_of(work: Work, round: int, temperature: float, seed: int) -> int
     return load_checkpoint(path, kind="controller").progress["generations"] if path.exists() else None
 
 
-def _refuse_of_another(work: Work, parts: Parts, temperature: float, seed: int) -> None:
+def _refuse_of_another_memory(work: Work, round: int, path: Path, record: Path) -> None:
     """UserError when the C that was scored was evolved in the dream of an M that is no longer in use."""
-    path = work.run.controller_at(parts.round, temperature, seed)
-    record = work.run.temperature_score(parts.round, temperature, seed)
-    grown_in = load_checkpoint(path, kind="controller").made_from.get("memory") if path.exists() else None
-    if grown_in != work.memory(parts.round)[1]:
+    if load_checkpoint(path, kind="controller").made_from.get("memory") != work.memory(round)[1]:
         raise UserError(
             f"{record} has the scores of a C that grew in the dream of another M than the one in use: delete it and "
             f"{path}, and type the command again"

@@ -40,7 +40,6 @@ def begin(run: RunFolder, experiment: Experiment, device: str, go_on: bool = Fal
     refuse_released(run, "trained on")
     if run.experiment.exists():
         work = open_run(run, device)
-        had, asked = to_json(work.experiment), to_json(consistent(experiment))
         if work.experiment.game != experiment.game:
             raise UserError(
                 f"{run.path} is a run of {work.experiment.game}: type `worldmodels train {work.experiment.game} --run "
@@ -48,7 +47,7 @@ def begin(run: RunFolder, experiment: Experiment, device: str, go_on: bool = Fal
             )
         if go_on:
             return work
-        if changed := differences(had, asked):
+        if changed := differences(to_json(work.experiment), to_json(consistent(experiment))):
             raise UserError(
                 f"{run.path} was begun with other settings ({'; '.join(changed[:3])}): leave them out to go on with "
                 "it, or choose another --run"

@@ -171,7 +171,7 @@ class Work:
     def seen(self, round: int, newest: int | None = None) -> StoredLatents:
         """As `latents` without the mirrored ones, and read one by one; what a later V has encoded is encoded again.
 
-        `newest` takes no more than so many episodes, the last ones.
+        `newest` takes no more than so many episodes, the last ones. UserError where there are none at all.
         """
         vision, sha256 = self.vision(round)
         pairs = [
@@ -180,6 +180,8 @@ class Work:
             for store in [self.store(r)]
             for index in store.indices()
         ][-newest if newest else 0 :]
+        if not pairs:
+            raise self.no_episodes(round)
 
         def read(store: EpisodeStore, index: int, folder: Path) -> LatentEpisode:
             path = folder / store.path(index).name
@@ -189,14 +191,12 @@ class Work:
 
         return StoredLatents([partial(read, *pair) for pair in pairs])
 
-    def some_seen(self, round: int, newest: int | None = None) -> StoredLatents:
-        """As `seen`; UserError where there are none, since a dream begins at one of them."""
-        if not (found := self.seen(round, newest)):
-            raise UserError(
-                f"{self.run.path} has no episodes to begin a dream at; to play them again delete "
-                f"{self.run.collected(round)} and run `worldmodels collect {self.run.path}`"
-            )
-        return found
+    def no_episodes(self, round: int) -> UserError:
+        """That nothing is there at which a dream could begin; what was deleted to save space is played again so."""
+        return UserError(
+            f"{self.run.path} has no episodes to begin a dream at; to play them again delete "
+            f"{self.run.collected(round)} and run `worldmodels collect {self.run.path}`"
+        )
 
     def driver(self, parts: Parts, noise: ActionNoise | None = None) -> ControllerPolicy:
         """C at the wheel, for collecting; with noise it explores."""
@@ -220,7 +220,7 @@ class Work:
         if self.run.is_released:
             return released.starts(self.run, self.memory(round)[1], self.device)
         rng = numpy_stream(self.experiment.seed, "starts", round)
-        return gather_starts(memory, self.some_seen(round), count, rng)
+        return gather_starts(memory, self.seen(round), count, rng)
 
     def agent(self, parts: Parts) -> Agent:
         """The agent as `load_agent` gives it."""

@@ -41,13 +41,14 @@ MADE_BY = {
     "vision": "vision",
     "memory": "memory",
     "controller": "evolve",
-    "evaluation": "evaluate",
+    "evaluation": "train",  # but for the scores that have a verb of their own, see `command_for`
 }
 
 TEMPERATURE = re.compile(
     r"-temperature-(\d+\.\d\d)(?:-seed-(\d+))?"
 )  # in the names of `controller_at`'s files
 FEATURES = re.compile(r"-features-([a-z]+(?:-[a-z]+)*?)(?:-seed-(\d+))?\.")  # in those of `controller_of`'s
+ROUND_SCORE = re.compile(r"round-\d+(-dream)?")  # a round's C in the actual game; in its dream
 
 # Released runs that come with the package, a folder each: `pretrained:NAME`.
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
@@ -217,14 +218,10 @@ def command_for(path: Path) -> str:
             return f"worldmodels sweep {run}"
         if path == RunFolder(run).ablation:
             return f"worldmodels ablate {run}"
-        if path == RunFolder(run).best_controller or path in (
-            RunFolder(run).evaluation(name) for name in ("actual", "dream", "random")
-        ):
+        if folder.name == "evaluation" and (match := ROUND_SCORE.fullmatch(path.stem)):
+            return f"worldmodels {'evolve' if match[1] else 'collect'} {run}"
+        if folder.name == "evaluation" or path == RunFolder(run).best_controller:
             return f"worldmodels train {_game(run)} --run {run}"  # no verb of its own writes these
-        if folder.name == "evaluation" and re.fullmatch(r"round-\d+", path.stem):
-            return f"worldmodels collect {run}"
-        if folder.name == "evaluation" and re.fullmatch(r"round-\d+-dream", path.stem):
-            return f"worldmodels evolve {run}"
         if folder.name in MADE_BY:
             return f"worldmodels {MADE_BY[folder.name]} {run}"
     return "worldmodels train"

@@ -1,12 +1,13 @@
 """The verb that takes from C what it sees: ablate."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from worldmodels.runs.pretrained import run_folder
-from worldmodels.verbs.arguments import Device, Run, number, parse
+from worldmodels.verbs.arguments import Device, Run, folder_for, number, parse
 
 
 def ablate(arguments: Sequence[str]) -> None:
@@ -66,11 +67,8 @@ def ablate(arguments: Sequence[str]) -> None:
         ] = None,
         folder: Annotated[
             str | None,
-            tyro.conf.arg(
-                name="run",
-                metavar="DIR",
-                help="where a release is copied to: Cs of another budget go elsewhere",
-                help_behavior_hint="(default: runs/pretrained-NAME)",
+            folder_for(
+                "where a release is copied to: Cs of another budget go elsewhere", "runs/pretrained-NAME"
             ),
         ] = None,
         device: Device = "auto",
@@ -91,7 +89,7 @@ def ablate(arguments: Sequence[str]) -> None:
             learning_rate=learning_rate,
             episodes=episodes,
         )
-        copy = at_work(run_folder(run), None if folder is None else run_folder(folder).path)
-        print(as_text(ablate_run(open_run(copy, device), asked)))
+        chosen = at_work(run_folder(run), Path(folder) if folder else None)
+        print(as_text(ablate_run(open_run(chosen, device), asked)))
 
     parse(ablate, command, arguments)

@@ -24,6 +24,11 @@ def number(help: str, otherwise: str) -> Any:
     return tyro.conf.arg(metavar="N", help=help, help_behavior_hint=f"(default: {otherwise})")
 
 
+def folder_for(help: str, otherwise: str) -> Any:
+    """As `number`, of --run DIR: another folder than `otherwise` to work in."""
+    return tyro.conf.arg(name="run", metavar="DIR", help=help, help_behavior_hint=f"(default: {otherwise})")
+
+
 def parse(
     verb: Callable[..., Any], command: Callable[..., Any], arguments: Sequence[str], name: str = ""
 ) -> Any:

@@ -9,7 +9,7 @@ import tyro
 from worldmodels.errors import UserError
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.pretrained import PREFIX, run_folder
-from worldmodels.verbs.arguments import Device, number, parse
+from worldmodels.verbs.arguments import Device, folder_for, number, parse
 
 
 def sweep(arguments: Sequence[str]) -> None:
@@ -51,11 +51,8 @@ def sweep(arguments: Sequence[str]) -> None:
         ] = None,
         folder: Annotated[
             str | None,
-            tyro.conf.arg(
-                name="run",
-                metavar="DIR",
-                help="run folder of the GAME, or where a release is copied to",
-                help_behavior_hint="(default: runs/GAME, runs/pretrained-NAME)",
+            folder_for(
+                "run folder of the GAME, or where a release is copied to", "runs/GAME, runs/pretrained-NAME"
             ),
         ] = None,
         device: Device = "auto",

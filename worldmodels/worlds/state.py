@@ -35,9 +35,7 @@ class World(Protocol):
     """Many episodes at once of one world."""
 
     feature_size: int
-    horizon: (
-        int  # of an episode at most; dreams may be stepped beyond it, which does not count, and games are not
-    )
+    horizon: int  # ticks of an episode at most; a dream may go on beyond them, uncounted, a game may not
     at_once: int  # episodes that it bears in one batch
     device: torch.device  # where its features live
 
