@@ -15,6 +15,7 @@ from worldmodels.rollouts.episode import Episode
 from worldmodels.runs.folder import RunFolder
 from worldmodels.vision.encode import encode_frames
 from worldmodels.vision.vae import VAE, VAEConfig
+from worldmodels.worlds.dream import DreamConfig
 
 CPU = torch.device("cpu")
 LATENT, HIDDEN = 4, 8
@@ -67,7 +68,15 @@ def test_everything_is_made_at_the_speed_of_the_game(tmp_path, vision):
         8.0  # steps a second, so that 14 seconds are few frames: two a second, with an action repeat of four
     )
     written = make_media(
-        run, vision, memory, episodes, seed=0, device=CPU, controller=controller, steps_per_second=slow
+        run,
+        vision,
+        memory,
+        episodes,
+        seed=0,
+        device=CPU,
+        controller=controller,
+        dream=DreamConfig(),
+        steps_per_second=slow,
     )
     names = ["reconstructions.png", "samples.png", "strip.png", "comparison.mp4", "dream.mp4"]
     assert written == [run.media(name) for name in names]
@@ -79,9 +88,37 @@ def test_everything_is_made_at_the_speed_of_the_game(tmp_path, vision):
     for path in written[:3]:
         with Image.open(path) as picture:
             assert picture.width > 1500
-    make_media(run, vision, memory, episodes, seed=0, device=CPU, steps_per_second=slow)
+    make_media(run, vision, memory, episodes, seed=0, device=CPU, dream=DreamConfig(), steps_per_second=slow)
     assert all(path.read_bytes() == before[path] for path in written[:3])
     assert film(run.media("comparison.mp4")) == (frames, fps, (height, width))
+
+
+def test_cs_dream_ends_as_the_run_says(tmp_path, vision):
+    """An end that M holds for unlikely, tick by tick: a cut-off never comes, a draw does within the 14 seconds."""
+    memory = make_memory(predicts_reward=True, predicts_end=True)
+    with torch.no_grad():
+        memory.head.weight[-1] = 0
+        memory.head.bias[-1] = -0.1
+    run = RunFolder(tmp_path)
+    lengths = {}
+    for ends in ("cut-off", "drawn"):
+        make_media(
+            run,
+            vision,
+            memory,
+            [make_episode(3)],
+            seed=0,
+            device=CPU,
+            controller=(
+                ControllerConfig(feature_size=LATENT + HIDDEN),
+                torch.zeros(3 * (LATENT + HIDDEN + 1)),
+            ),
+            dream=DreamConfig(ends=ends),
+            steps_per_second=8.0,
+        )
+        lengths[ends] = film(run.media("dream.mp4"))[0]
+    assert lengths["cut-off"] == 14 * 2 + 1
+    assert 1 < lengths["drawn"] < lengths["cut-off"]
 
 
 def test_an_m_without_reward_has_no_dream_to_drive_in(tmp_path, vision):
@@ -89,7 +126,15 @@ def test_an_m_without_reward_has_no_dream_to_drive_in(tmp_path, vision):
     run = RunFolder(tmp_path)
     episodes = [make_episode(1)]
     make_media(
-        run, vision, make_memory(), episodes, seed=0, device=CPU, controller=controller, steps_per_second=50
+        run,
+        vision,
+        make_memory(),
+        episodes,
+        seed=0,
+        device=CPU,
+        controller=controller,
+        dream=DreamConfig(),
+        steps_per_second=50,
     )
     assert not run.media("dream.mp4").exists()
     assert film(run.media("comparison.mp4"))[0] == 2

@@ -125,6 +125,6 @@ def draw(work: Work, parts: Parts) -> None:
         seed=experiment.seed,
         device=work.device,
         controller=(parts.config, parts.parameters),
-        temperature=work.temperature(parts.round),
+        dream=replace(experiment.dream, temperature=work.temperature(parts.round)),
         steps_per_second=spec.steps_per_second,
     )

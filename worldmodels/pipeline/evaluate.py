@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from worldmodels.pipeline.work import open_run
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.pretrained import run_folder
 from worldmodels.worlds.agent import Agent
-from worldmodels.worlds.dream import DreamConfig
 
 
 def evaluate_with(
@@ -63,7 +63,7 @@ def film(run: RunFolder, out: Path, steps: int, temperature: float, seed: int, d
         if not episodes:
             raise work.no_episodes(parts.round)
         starts = openings(parts.vision, parts.memory, episodes, work.device)
-    dream = DreamConfig(temperature=temperature, horizon=steps, openings=1.0)
+    dream = replace(work.experiment.dream, temperature=temperature, horizon=steps, openings=1.0)
     fps = work.spec.steps_per_second / work.experiment.action_repeat
     return film_dream(
         out, parts.vision, parts.memory, starts, dream, parts.config, parts.parameters, seed, fps

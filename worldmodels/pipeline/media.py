@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +47,7 @@ def make_media(
     seed: int,
     device: torch.device,
     controller: tuple[ControllerConfig, Tensor] | None = None,
-    temperature: float = 1.0,
+    dream: DreamConfig,
     steps_per_second: float,
 ) -> list[Path]:
     """Write every picture and video that needs no game, and return their paths.
@@ -56,7 +56,8 @@ def make_media(
         episodes: of the actual game, at least one; the first is the one that is compared with its dream, all
             are looked at through V, and C's dream begins where one of them begins.
         controller: C's settings and parameters (n,). None, or an M without an end, leaves out dream.mp4.
-        temperature: of C's dream. The comparison is dreamt at 1, as M learned it.
+        dream: how C dreams, but for its length: the film begins with an episode. The comparison is dreamt at
+            temperature 1, as M learned it.
         steps_per_second: of the game; with the episodes' action_repeat it gives the videos their true speed.
     """
     fps = steps_per_second / episodes[0].action_repeat
@@ -64,7 +65,7 @@ def make_media(
     written += draw_comparison(run, compare(vision, memory, episodes[0], seed, device, fps), fps)
     if controller is not None and memory.config.predicts_end:
         config, parameters = controller
-        dream = DreamConfig(temperature=temperature, horizon=max(1, round(FILM * fps)), openings=1.0)
+        dream = replace(dream, horizon=max(1, round(FILM * fps)), openings=1.0)
         path = run.media("dream.mp4")
         starts = openings(vision, memory, episodes, device)
         film_dream(path, vision, memory, starts, dream, config, parameters, seed, fps)
