@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from worldmodels import cli
+from worldmodels import cli, presets
 from worldmodels.runs import folder
 
 
@@ -60,6 +60,17 @@ def test_the_help_keeps_its_lines(capsys):
         row for row in capsys.readouterr().out.splitlines() if row.startswith("  worldmodels evaluate ")
     ]
     assert len(examples) == 2
+
+
+def test_the_help_of_train_names_every_preset(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    said = capsys.readouterr().out
+    for game, named in presets.PRESETS.items():
+        for name, make in named.items():
+            says = (make.__doc__ or "").splitlines()[0]
+            assert says.endswith(".")
+            assert f"  {game} --preset {name}: {says}" in said
 
 
 def test_version(capsys):

@@ -274,3 +274,13 @@ def preset(game: str, name: str) -> Experiment:
     if name not in PRESETS[game]:
         raise UserError(f"{game} has no preset {name!r}; type --preset {' or '.join(PRESETS[game])}")
     return PRESETS[game][name]()
+
+
+def described() -> str:
+    """The presets of every game, each with the first line of what it says of itself."""
+    lines = ["Presets:"]
+    for game, presets in PRESETS.items():
+        for name, make in presets.items():
+            says = (make.__doc__ or "").splitlines()[0]
+            lines.append(f"  {game} --preset {name}: {says}")
+    return "\n".join(lines)

@@ -30,10 +30,14 @@ def folder_for(help: str, otherwise: str) -> Any:
 
 
 def parse(
-    verb: Callable[..., Any], command: Callable[..., Any], arguments: Sequence[str], name: str = ""
+    verb: Callable[..., Any],
+    command: Callable[..., Any],
+    arguments: Sequence[str],
+    name: str = "",
+    also: str = "",
 ) -> Any:
-    """Let tyro fill in the arguments of `command`; what `verb` says of itself is the help text."""
-    said = inspect.cleandoc(verb.__doc__ or "")
+    """Let tyro fill in the arguments of `command`; the help text is what `verb` says of itself, and `also`."""
+    said = inspect.cleandoc(verb.__doc__ or "") + (f"\n\n{also}" if also else "")
     return tyro.cli(
         command, args=list(arguments), prog=f"worldmodels {name or verb.__name__}", description=said
     )

@@ -52,7 +52,7 @@ def train(arguments: Sequence[str]) -> None:
             then = f"type {instead}" if instead else "leave it out"
             raise UserError(f"{option} follows from other settings: {then}")
     try:
-        asked = parse(train, Train, rest, "train GAME")
+        asked = parse(train, Train, rest, "train GAME", also=presets.described())
     except ValueError as error:  # of the experiment as a whole; tyro reports those of its parts itself
         raise UserError(str(error)) from error
     if asked.experiment.game != game:
