@@ -109,7 +109,7 @@ def car_racing_actual() -> Experiment:
 
 
 def car_racing_dream() -> Experiment:
-    """CarRacing learnt only in the dream, some 80 minutes on two cores: eleven rounds, 700 thousand frames of the game.
+    """CarRacing learnt only in the dream, an hour and a half on two cores: eleven rounds, some 700 thousand frames.
 
     It begins as `actual` does. From the third round on C learns by policy gradient from zero in a dream that is less
     certain than M (temperature 1.3), and M learns from some fifty episodes of that C what it was wrong about.
