@@ -105,6 +105,11 @@ class Experiment:
             raise ValueError(
                 "mdn_rnn.predicts_end must be true: every C is scored in dreams, which end by it"
             )
+        if self.gradient.dream_missed and not self.dream.missed:
+            raise ValueError(
+                "gradient.dream_missed needs dream.missed above 0, the points of road that a tick without reward "
+                "leaves behind: a dream knows of no tiles"
+            )
         for search in sorted({self.search(round) for round in range(self.rounds.count)}):
             try:
                 replace(self.evolution, search=search)

@@ -13,6 +13,8 @@ from worldmodels.controller.linear import ControllerConfig
 from worldmodels.evolution.policy import Policy
 from worldmodels.evolution.ppo import GradientConfig, Learning
 from worldmodels.evolution.trying import Players
+from worldmodels.experiments import Experiment
+from worldmodels.worlds.dream import DreamConfig
 from worldmodels.worlds.state import Step
 
 HURRIES = ControllerConfig(feature_size=1, action_kinds=("symmetric",))
@@ -78,7 +80,34 @@ def test_c_learns_what_it_is_charged(missed: float, hurries: bool):
     assert (learning.parameters_of_c().sum() < -0.1) != hurries
 
 
+@pytest.mark.parametrize("name", ["missed", "dream_missed"])
 @pytest.mark.parametrize("missed", [-1.0, float("inf"), float("nan")])
-def test_a_cost_below_zero_or_without_end_is_refused(missed: float):
-    with pytest.raises(ValueError, match=r"gradient.missed must not be negative"):
-        GradientConfig(missed=missed)
+def test_a_cost_below_zero_or_without_end_is_refused(name: str, missed: float):
+    with pytest.raises(ValueError, match=rf"gradient.{name} must not be negative"):
+        replace(GRADIENT, **{name: missed})
+
+
+class DreamtBend(Bend):
+    """A bend that goes on where it was stopped, as dreams do."""
+
+    state: tuple[Tensor, ...] = ()
+
+    def seen(self) -> Tensor:
+        return torch.ones(64, 1)
+
+
+@pytest.mark.parametrize(("cost", "hurries"), [({"missed": 3.0}, True), ({"dream_missed": 3.0}, False)])
+def test_a_dream_has_a_cost_of_its_own(cost: dict[str, float], hurries: bool):
+    gradient = replace(GRADIENT, dreams=64, ticks=10, **cost)
+    learning = Learning(HURRIES, gradient, [DreamtBend()], 20, None, seed=1, round=0)
+    for number in range(20):
+        learning.generation(number)
+    assert (learning.parameters_of_c().sum() > 0.5) == hurries
+    assert (learning.parameters_of_c().sum() < -0.1) != hurries
+
+
+def test_a_dream_that_leaves_no_road_behind_cannot_charge_for_it():
+    gradient = replace(GRADIENT, dream_missed=10.0)
+    with pytest.raises(ValueError, match=r"gradient.dream_missed needs dream.missed above 0"):
+        Experiment(gradient=gradient)
+    Experiment(gradient=gradient, dream=DreamConfig(lap=900.0, missed=4.2))

@@ -12,7 +12,16 @@ from torch.testing import assert_close
 
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig, Recurrent, tick
 from worldmodels.worlds import noise
-from worldmodels.worlds.dream import FIRST_LATENT, START, TICKS, DreamConfig, DreamWorld, road
+from worldmodels.worlds.dream import (
+    FIRST_LATENT,
+    POINTS_A_TILE,
+    START,
+    TICKS,
+    DreamConfig,
+    DreamWorld,
+    left_out,
+    road,
+)
 from worldmodels.worlds.starts import Starts
 from worldmodels.worlds.state import Step
 
@@ -186,6 +195,18 @@ def test_road_is_what_is_earned_and_what_is_missed():
     rewards = torch.tensor([-0.4, 0.0, 0.25, 1.0, 3.5])
     assert road(rewards, 0.0).tolist() == [0.0, 0.0, 0.25, 1.0, 3.5]
     assert road(rewards, 4.0).tolist() == [4.0, 4.0, 3.25, 1.0, 3.5]
+    assert left_out(rewards, 4.0).tolist() == [4.0, 4.0, 3.0, 0.0, 0.0]
+
+
+def test_a_dream_guesses_which_tiles_were_missed_and_none_after_its_end(memory: MDNRNN, starts: Starts):
+    actions = actions_for(range(8), 40)
+    _, steps = play(dream(memory, starts, lap=20.0, missed=4.2), range(8), actions)
+    over = torch.zeros(8, dtype=torch.bool)
+    for step in steps:
+        assert step.missed is not None
+        assert_close(step.missed, torch.where(over, 0.0, left_out(step.reward, 4.2) / POINTS_A_TILE))
+        over = step.terminated
+    assert over.all(), "some ticks came after an end"
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])

@@ -56,13 +56,16 @@ class GradientConfig:
     # Where C learns in the actual game: taken off for each tile of the road in the moment in which it is left behind
     # untouched. The game itself asks for it at the end, when a lap with a tile missing goes on to the last step.
     missed: float = 0.0
+    # The same where it learns in a dream. M knows of no tiles: what a tick without reward leaves behind (dream.missed)
+    # is taken for them.
+    dream_missed: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.dreams, self.ticks, self.games, self.epochs, self.batch_size) < 1:
             raise ValueError(
                 f"gradient.dreams, ticks, games, epochs and batch_size must be at least 1, got {self}"
             )
-        for name in ("jerk_cost", "missed"):
+        for name in ("jerk_cost", "missed", "dream_missed"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"gradient.{name} must not be negative, got {getattr(self, name)}")
         if self.last_noise is not None and not 0 < self.last_noise <= self.noise:
@@ -120,7 +123,7 @@ class Learning:
         self.gradient, self.generations, self.seed, self.round = gradient, generations, seed, round
         self.device = worlds[0].device
         self.dreamers = [
-            Dreamers(world, config, gradient.jerk_cost, finite=gradient.finite)
+            Dreamers(world, config, gradient.jerk_cost, gradient.dream_missed, gradient.finite)
             if goes_on(world)
             else Players(world, config, gradient.jerk_cost, gradient.missed, gradient.finite)
             for world in worlds

@@ -16,6 +16,7 @@ from worldmodels.worlds.compiled import EXAMPLE, compiled
 from worldmodels.worlds.starts import Starts
 from worldmodels.worlds.state import Step, feature_size, features
 
+POINTS_A_TILE = 3.5  # of CarRacing's 1,000 for a lap; a road has some 285 tiles
 START, FIRST_LATENT, TICKS = 0, 1, 2  # numbers of the random streams of a dream
 ENDS = 3  # of one that is forked from TICKS
 
@@ -34,7 +35,9 @@ class DreamConfig:
     # "drawn": it ends by chance, as often as M holds it likely.
     ends: Literal["cut-off", "drawn"] = "cut-off"
     lap: float | None = None  # points of road after which a dream ends, as the game does; None: never
-    missed: float = 0.0  # points of road that a tick without reward leaves behind, where there is a lap
+    missed: float = (
+        0.0  # points of road that a tick without reward leaves behind: of a lap, and of what C has missed
+    )
 
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and math.isfinite(self.temperature)):
@@ -146,7 +149,12 @@ def road(reward: Tensor, missed: float) -> Tensor:
     What is earned, and `missed` where nothing is: a car beside the road goes past as much of it as one on the road. M
     foretells the mean of a reward; below one point it is taken for a chance that nothing comes.
     """
-    return reward.clamp(min=0) + missed * (1 - reward).clamp(0, 1)
+    return reward.clamp(min=0) + left_out(reward, missed)
+
+
+def left_out(reward: Tensor, missed: float) -> Tensor:
+    """Of this road the points (B,) that nobody has earned."""
+    return missed * (1 - reward).clamp(0, 1)
 
 
 def _bounded(actions: Tensor, bounds: tuple[Tensor, Tensor] | None) -> Tensor:
@@ -249,12 +257,16 @@ class DreamWorld:
 
     @torch.no_grad()
     def step(self, actions: Tensor) -> Step:
-        """Dream one tick: actions (B, A)."""
+        """Dream one tick: actions (B, A). Where ticks without reward leave road behind, missed says how many tiles."""
+        over = self._dreams.ended
         self._dreams, reward = self._dream_on(*self._settings, self._dreams, actions)
         ended = self._dreams.ended
         truncated = (self._dreams.ticks >= self.horizon) & ~ended
         chance = self._dreams.chance if self.config.ends == "drawn" else None
-        return Step(self.seen(), reward, ended, truncated, chance=chance)
+        missed = None
+        if self.config.missed > 0:
+            missed = torch.where(over, 0.0, left_out(reward, self.config.missed) / POINTS_A_TILE)
+        return Step(self.seen(), reward, ended, truncated, missed, chance)
 
     def done(self, actions: Tensor) -> Tensor:
         """What became of the actions (B, A) of the last tick: they, with the noise on them."""

@@ -27,7 +27,9 @@ class Step(NamedTuple):
     reward: Tensor  # (B,) earned by this action, in the game's units
     terminated: Tensor  # (B,) bool: the game is over
     truncated: Tensor  # (B,) bool: cut off by the horizon or by the game's own limit, and not terminated
-    missed: Tensor | None = None  # (B,) tiles of the road left behind untouched; None: nobody counts them
+    missed: Tensor | None = (
+        None  # (B,) tiles of the road left behind untouched, guessed in a dream; None: nobody counts
+    )
     chance: Tensor | None = None  # (B,) of an end with this tick, where ends are drawn; None: they are not
 
 
