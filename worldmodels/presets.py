@@ -130,6 +130,7 @@ def car_racing_dream() -> Experiment:
         ),
         collect=replace(actual.collect, episodes=(16, 192, 56)),
         noise=ActionNoise(sigma=0.15, share=0.5),  # half of the episodes are C's own, and say how good it is
+        gradient=replace(actual.gradient, dream_missed=10.0),
     )
 
 

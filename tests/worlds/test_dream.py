@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -252,6 +253,25 @@ def test_a_hotter_dream_is_more_uncertain(memory: MDNRNN, starts: Starts):
     assert spread[0.01] < spread[1.0] < spread[1.3]
 
 
+def test_each_dream_has_a_temperature_of_its_own_from_its_seed(
+    memory: MDNRNN, starts: Starts, monkeypatch: pytest.MonkeyPatch
+):
+    used: list[Tensor] = []
+
+    def recording(*arguments: Any) -> object:
+        used.append(arguments[-1])
+        return tick(*arguments)
+
+    monkeypatch.setattr("worldmodels.worlds.dream.tick", recording)
+    world = dream(memory, starts, temperature=1.5, temperature_spread=0.2)
+    play(world, range(4000), torch.full((4000, 3, 2), SLOWLY))
+    assert all(torch.equal(used[0], later) for later in used), "as long as it is dreamt"
+    quarters = used[0].squeeze(1).quantile(torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]))
+    assert_close(quarters, torch.tensor([1.2, 1.35, 1.5, 1.65, 1.8]), rtol=0, atol=0.02)
+    play(world, [17], torch.full((1, 1, 2), SLOWLY))
+    assert torch.equal(used[-1][0], used[0][17]), "alone as among thousands"
+
+
 def test_action_noise_is_smooth_stays_in_bounds_and_follows_the_seed(
     memory: MDNRNN, starts: Starts, monkeypatch: pytest.MonkeyPatch
 ):
@@ -285,6 +305,8 @@ def test_action_noise_is_smooth_stays_in_bounds_and_follows_the_seed(
         ({"temperature": -1.0}, "temperature must be a positive number, got -1.0"),
         ({"temperature": math.nan}, "temperature must be a positive number, got nan"),
         ({"temperature": math.inf}, "temperature must be a positive number, got inf"),
+        ({"temperature_spread": -0.1}, r"temperature_spread must lie in \[0, 1\), got -0.1"),
+        ({"temperature_spread": 1.0}, r"temperature_spread must lie in \[0, 1\), got 1.0"),
         ({"horizon": 0}, "must be at least 1, got 0"),
         ({"starts": 0}, "must be at least 1, got 250, 0"),
         ({"openings": 1.5}, r"openings must lie in \[0, 1\], got 1.5"),

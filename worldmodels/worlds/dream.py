@@ -18,7 +18,7 @@ from worldmodels.worlds.state import Step, feature_size, features
 
 POINTS_A_TILE = 3.5  # of CarRacing's 1,000 for a lap; a road has some 285 tiles
 START, FIRST_LATENT, TICKS = 0, 1, 2  # numbers of the random streams of a dream
-ENDS = 3  # of one that is forked from TICKS
+ENDS, WARMTH = 3, 4  # of those that are forked from TICKS
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class DreamConfig:
     """How to dream."""
 
     temperature: float = 1.0  # above 1: a more uncertain dream, which is harder to cheat
+    temperature_spread: float = 0.0  # each dream has its own, drawn evenly from temperature * (1 ± this)
     horizon: int = 250  # ticks
     openings: float = 0.5  # share of the dreams that begin where episodes begin, with an empty memory
     starts: int = 2048  # openings, and as many later moments, kept in the bank
@@ -42,6 +43,8 @@ class DreamConfig:
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and math.isfinite(self.temperature)):
             raise ValueError(f"dream.temperature must be a positive number, got {self.temperature}")
+        if not 0 <= self.temperature_spread < 1:
+            raise ValueError(f"dream.temperature_spread must lie in [0, 1), got {self.temperature_spread}")
         if self.horizon < 1 or self.starts < 1:
             raise ValueError(
                 f"dream.horizon and dream.starts must be at least 1, got {self.horizon}, {self.starts}"
@@ -112,7 +115,8 @@ def dream_on(
     """One tick of B dreams: where they stand after it, and what it earned (B,). A pure function of its arguments.
 
     Args:
-        config: of which the action noise is used. bounds: see `DreamWorld`. temperature: (1, 1). actions: (B, A).
+        config: of which horizon, openings and starts are not used. bounds: see `DreamWorld`. temperature: (1, 1).
+        actions: (B, A).
     """
     disturbance, size = dreams.disturbance, model.latent_size
     if config.action_noise > 0:
@@ -124,6 +128,9 @@ def dream_on(
         uniform = uniform[:, :size]
     else:
         uniform = noise.uniform(dreams.keys, dreams.ticks, size)
+    if config.temperature_spread > 0:
+        even = noise.uniform(noise.fork(dreams.keys, WARMTH), 0, 1)  # (B, 1), the same at every tick
+        temperature = temperature * (1 + config.temperature_spread * (2 * even - 1))
     memory = Recurrent(dreams.h, dreams.c)
     z, (h, c), reward, end_logit = tick(model, weights, dreams.z, actions, memory, uniform, temperature)
     assert end_logit is not None, "DreamWorld has checked"
