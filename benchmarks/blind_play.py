@@ -18,7 +18,7 @@ from sentences import in_a_sentence, run_of
 
 from worldmodels.pipeline.temperature import checked_temperature, refuse_less_than_one
 from worldmodels.pipeline.work import Work
-from worldmodels.worlds.dream import DreamConfig
+from worldmodels.worlds.dream_tick import DreamConfig
 
 POLICIES = {
     "right": (1.0, 0),

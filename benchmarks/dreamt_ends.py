@@ -23,7 +23,8 @@ from worldmodels.errors import UserError
 from worldmodels.pipeline.temperature import checked_temperature
 from worldmodels.pipeline.work import Parts, Work, mean_and_error
 from worldmodels.worlds.actual import Senses
-from worldmodels.worlds.dream import DreamConfig, DreamWorld
+from worldmodels.worlds.dream import DreamWorld
+from worldmodels.worlds.dream_tick import DreamConfig
 from worldmodels.worlds.starts import Starts
 
 EVERY = 16  # ticks from moment to moment

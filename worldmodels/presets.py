@@ -16,7 +16,7 @@ from worldmodels.memory.train import MemoryTraining
 from worldmodels.rollouts.collect import CollectConfig
 from worldmodels.vision.train import VisionTraining
 from worldmodels.vision.vae import VAEConfig
-from worldmodels.worlds.dream import DreamConfig
+from worldmodels.worlds.dream_tick import DreamConfig
 from worldmodels.worlds.policy import ActionNoise
 
 

@@ -17,7 +17,8 @@ from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
 from worldmodels.memory.sequences import pad
 from worldmodels.memory.train import MemoryTraining
 from worldmodels.vision.vae import VAE, VAEConfig
-from worldmodels.worlds.dream import DreamConfig, DreamWorld
+from worldmodels.worlds.dream import DreamWorld
+from worldmodels.worlds.dream_tick import DreamConfig
 from worldmodels.worlds.starts import Starts
 
 CAR = MDNRNNConfig(predicts_reward=True, predicts_end=True)

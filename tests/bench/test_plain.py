@@ -23,7 +23,8 @@ from worldmodels.memory.train import MemoryTraining, memory_loss
 from worldmodels.runs.seeds import numpy_stream
 from worldmodels.vision.vae import VAE, VAEConfig, frames, pixels
 from worldmodels.worlds import noise
-from worldmodels.worlds.dream import DreamConfig, DreamWorld, fall_asleep
+from worldmodels.worlds.dream import DreamWorld, fall_asleep
+from worldmodels.worlds.dream_tick import DreamConfig
 from worldmodels.worlds.starts import Starts
 from worldmodels.worlds.state import FEATURES, features
 

@@ -14,7 +14,7 @@ from worldmodels.evolution.policy import Policy
 from worldmodels.evolution.ppo import GradientConfig, Learning
 from worldmodels.evolution.trying import Players
 from worldmodels.experiments import Experiment
-from worldmodels.worlds.dream import DreamConfig
+from worldmodels.worlds.dream_tick import DreamConfig
 from worldmodels.worlds.state import Step
 
 HURRIES = ControllerConfig(feature_size=1, action_kinds=("symmetric",))

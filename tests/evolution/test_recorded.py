@@ -11,7 +11,8 @@ from worldmodels.controller.linear import ControllerConfig
 from worldmodels.evolution.fitness import LOOK_EVERY, returns
 from worldmodels.evolution.recorded import Playing, Recording, smaller_size
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
-from worldmodels.worlds.dream import DreamConfig, DreamWorld
+from worldmodels.worlds.dream import DreamWorld
+from worldmodels.worlds.dream_tick import DreamConfig
 from worldmodels.worlds.starts import Starts
 
 SIZE, HIDDEN = 3, 8

@@ -110,6 +110,24 @@ def test_less_of_the_posterior_is_less_of_its_noise(random_latents: RandomLatent
     assert float(less["loss"]) == pytest.approx(float(same["loss"]), rel=1e-6)
     with pytest.raises(ValueError, match=r"memory\.posterior must lie in \[0, 1\], got 1.5"):
         training(posterior=1.5)
+    with pytest.raises(ValueError, match=r"memory\.dropout must lie in \[0, 1\), got 1.0"):
+        training(dropout=1.0)
+
+
+def test_with_dropout_the_heads_see_what_the_noise_keeps_and_memory_all(random_latents: RandomLatents):
+    episode, share = random_latents(4000, seed=1), 0.25
+    model, batch = random_model(), pad([episode])
+    noise = torch.randn(1, 4001, 4 + 8, generator=torch.Generator().manual_seed(0))
+    heads: list[Tensor] = []
+    model.head.register_forward_pre_hook(lambda _, seen: heads.append(seen[0]))
+    (_, whole), (_, dropped) = (
+        memory_loss(model, batch, noise, training(dropout=dropout)) for dropout in (0.0, share)
+    )
+    assert torch.equal(whole.h, dropped.h), "M remembers with all of its units"
+    plain, seen = heads
+    left_out = seen == 0
+    assert float(left_out.float().mean()) == pytest.approx(share, abs=0.01)
+    assert_close(seen[~left_out], (plain / (1 - share))[~left_out])
 
 
 def test_the_reward_error_is_its_closed_form(random_latents: RandomLatents):

@@ -15,7 +15,7 @@ from worldmodels.rollouts.episode import Episode
 from worldmodels.runs.folder import RunFolder
 from worldmodels.vision.encode import encode_frames
 from worldmodels.vision.vae import VAE, VAEConfig
-from worldmodels.worlds.dream import DreamConfig
+from worldmodels.worlds.dream_tick import DreamConfig
 
 CPU = torch.device("cpu")
 LATENT, HIDDEN = 4, 8

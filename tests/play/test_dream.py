@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from worldmodels.play import dream as module
 from worldmodels.play.actions import mean_action
 from worldmodels.play.dream import Dream
-from worldmodels.worlds.dream import DreamConfig, DreamWorld
+from worldmodels.worlds.dream import DreamWorld
+from worldmodels.worlds.dream_tick import DreamConfig
 
 actions = st.integers(-100, 100).map(lambda number: (number,))
 temperatures = st.integers(10, 200)

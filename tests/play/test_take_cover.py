@@ -28,7 +28,8 @@ from worldmodels.play.wheel import Wheel
 from worldmodels.play.words import words
 from worldmodels.rollouts.latents import LatentEpisode
 from worldmodels.vision.vae import VAE, VAEConfig
-from worldmodels.worlds.dream import DreamConfig, DreamWorld
+from worldmodels.worlds.dream import DreamWorld
+from worldmodels.worlds.dream_tick import DreamConfig
 from worldmodels.worlds.starts import gather_starts
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from worldmodels.memory.mdn_rnn import MDNRNN
-from worldmodels.worlds.dream import DreamConfig, DreamWorld, dream_on
+from worldmodels.worlds.dream import DreamWorld
+from worldmodels.worlds.dream_tick import DreamConfig, dream_on
 from worldmodels.worlds.starts import Starts
 
-CONFIG = DreamConfig(temperature=1.15, temperature_spread=0.2, horizon=30, action_noise=0.1)
+CONFIG = DreamConfig(temperature=1.15, temperature_spread=0.2, dropout=0.1, horizon=30, action_noise=0.1)
 needs_compiler = pytest.mark.skipif(
     shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler"
 )

@@ -13,16 +13,8 @@ from torch.testing import assert_close
 
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig, Recurrent, tick
 from worldmodels.worlds import noise
-from worldmodels.worlds.dream import (
-    FIRST_LATENT,
-    POINTS_A_TILE,
-    START,
-    TICKS,
-    DreamConfig,
-    DreamWorld,
-    left_out,
-    road,
-)
+from worldmodels.worlds.dream import FIRST_LATENT, START, TICKS, DreamWorld
+from worldmodels.worlds.dream_tick import POINTS_A_TILE, DreamConfig, left_out, road
 from worldmodels.worlds.starts import Starts
 from worldmodels.worlds.state import Step
 
@@ -259,10 +251,10 @@ def test_each_dream_has_a_temperature_of_its_own_from_its_seed(
     used: list[Tensor] = []
 
     def recording(*arguments: Any) -> object:
-        used.append(arguments[-1])
+        used.append(arguments[-2])
         return tick(*arguments)
 
-    monkeypatch.setattr("worldmodels.worlds.dream.tick", recording)
+    monkeypatch.setattr("worldmodels.worlds.dream_tick.tick", recording)
     world = dream(memory, starts, temperature=1.5, temperature_spread=0.2)
     play(world, range(4000), torch.full((4000, 3, 2), SLOWLY))
     assert all(torch.equal(used[0], later) for later in used), "as long as it is dreamt"
@@ -270,6 +262,27 @@ def test_each_dream_has_a_temperature_of_its_own_from_its_seed(
     assert_close(quarters, torch.tensor([1.2, 1.35, 1.5, 1.65, 1.8]), rtol=0, atol=0.02)
     play(world, [17], torch.full((1, 1, 2), SLOWLY))
     assert torch.equal(used[-1][0], used[0][17]), "alone as among thousands"
+
+
+def test_with_dropout_heads_miss_a_share_of_the_units_and_other_ones_at_each_tick(
+    memory: MDNRNN, starts: Starts, monkeypatch: pytest.MonkeyPatch
+):
+    kept: list[Tensor] = []
+
+    def recording(*arguments: Any) -> object:
+        kept.append(arguments[-1])
+        return tick(*arguments)
+
+    monkeypatch.setattr("worldmodels.worlds.dream_tick.tick", recording)
+    calm = torch.full((2000, 2, 2), SLOWLY)
+    _, steps = play(dream(memory, starts, dropout=0.2), range(2000), calm)
+    _, plain = play(dream(memory, starts), range(2000), calm)
+    size = memory.config.latent_size
+    assert_close(steps[0].features[:, size:], plain[0].features[:, size:])  # memory is what it was
+    assert not torch.allclose(steps[0].features[:, :size], plain[0].features[:, :size])
+    assert float((kept[0] == 0).float().mean()) == pytest.approx(0.2, abs=0.01)
+    assert kept[0].max() == pytest.approx(1.25)
+    assert float((kept[0] == kept[1]).float().mean()) == pytest.approx(0.8**2 + 0.2**2, abs=0.02)
 
 
 def test_action_noise_is_smooth_stays_in_bounds_and_follows_the_seed(
@@ -281,7 +294,7 @@ def test_action_noise_is_smooth_stays_in_bounds_and_follows_the_seed(
         done.append(action)
         return tick(config, weights, z, action, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("worldmodels.worlds.dream.tick", recording)
+    monkeypatch.setattr("worldmodels.worlds.dream_tick.tick", recording)
     config = DreamConfig(action_noise=0.2, noise_correlation=0.9)
     bounds = (torch.tensor([-1.0, -0.6]), torch.tensor([1.0, -0.4]))
     world = DreamWorld(memory, starts, config, action_bounds=bounds)
@@ -307,6 +320,8 @@ def test_action_noise_is_smooth_stays_in_bounds_and_follows_the_seed(
         ({"temperature": math.inf}, "temperature must be a positive number, got inf"),
         ({"temperature_spread": -0.1}, r"temperature_spread must lie in \[0, 1\), got -0.1"),
         ({"temperature_spread": 1.0}, r"temperature_spread must lie in \[0, 1\), got 1.0"),
+        ({"dropout": -0.1}, r"dropout must lie in \[0, 1\), got -0.1"),
+        ({"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1.0"),
         ({"horizon": 0}, "must be at least 1, got 0"),
         ({"starts": 0}, "must be at least 1, got 250, 0"),
         ({"openings": 1.5}, r"openings must lie in \[0, 1\], got 1.5"),

@@ -15,7 +15,8 @@ from worldmodels.controller.linear import ControllerConfig
 from worldmodels.evolution.fitness import returns
 from worldmodels.memory.mdn_rnn import MDNRNN, Recurrent, advance
 from worldmodels.rollouts.latents import LatentEpisode
-from worldmodels.worlds.dream import DreamConfig, DreamWorld
+from worldmodels.worlds.dream import DreamWorld
+from worldmodels.worlds.dream_tick import DreamConfig
 from worldmodels.worlds.others_dream import OthersDream
 from worldmodels.worlds.starts import Starts, gather_starts
 

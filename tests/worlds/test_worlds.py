@@ -18,7 +18,8 @@ from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.rollouts.latents import LatentEpisode
 from worldmodels.vision.vae import VAE
 from worldmodels.worlds.actual import ActualWorld, Senses
-from worldmodels.worlds.dream import DreamConfig, DreamWorld
+from worldmodels.worlds.dream import DreamWorld
+from worldmodels.worlds.dream_tick import DreamConfig
 from worldmodels.worlds.starts import gather_starts
 from worldmodels.worlds.state import FEATURES, Step, World
 

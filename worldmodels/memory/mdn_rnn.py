@@ -176,6 +176,7 @@ def tick(
     memory: Recurrent,
     uniform: Tensor,
     temperature: float | Tensor,
+    kept: Tensor | None = None,
 ) -> Tick:
     """One tick of M as a world: (weights, state, action, noise, temperature) -> next state, reward, end.
 
@@ -184,17 +185,21 @@ def tick(
     Args:
         z: (B, Z) the latent the agent acted on. action: (B, A) what it did.
         uniform: (B, Z) in (0, 1), the randomness of the next latent. temperature: > 0, see `Mixture.sample`.
+        kept: what the heads see of each unit (B, N), for dropout; None: all of it. M's memory has all of it anyway.
     """
     memory = advance(weights, z, action, memory)
-    prediction = look_ahead(config, weights, memory)
+    prediction = look_ahead(config, weights, memory, kept)
     # Paper, "VizDoom Experiment": without a reward head it is staying alive that pays.
     reward = z.new_ones(len(z)) if prediction.reward is None else prediction.reward
     return Tick(prediction.mixture.sample(uniform, temperature), memory, reward, prediction.end_logit)
 
 
-def look_ahead(config: MDNRNNConfig, weights: TickWeights, memory: Recurrent) -> Prediction:
-    """What M expects after what it remembers: `MDNRNN.predict` by the weights of a tick."""
-    outputs = torch.addmm(weights.head_bias, memory.h, weights.head)  # (B, outputs)
+def look_ahead(
+    config: MDNRNNConfig, weights: TickWeights, memory: Recurrent, kept: Tensor | None = None
+) -> Prediction:
+    """What M expects after what it remembers: `MDNRNN.predict` by the weights of a tick; `kept` as for `tick`."""
+    hidden = memory.h if kept is None else memory.h * kept
+    outputs = torch.addmm(weights.head_bias, hidden, weights.head)  # (B, outputs)
     parts = outputs[:, : config.mixture_size].unflatten(1, (3, config.mixtures, config.latent_size))
     return _name(config, Mixture(*parts.transpose(2, 3).unbind(1)), outputs)
 

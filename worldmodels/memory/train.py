@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 
 import torch
 from torch import Tensor, nn
@@ -38,11 +39,16 @@ class MemoryTraining(AdamConfig):
     end_weight: float = 1.0  # of the cross-entropy of the end
     end_positive_weight: float = 10.0  # ends are rare
     posterior: float = 1.0  # share of V's standard deviation with which latents are drawn; 0: the mean
+    dropout: float = (
+        0.0  # share of M's units that its heads do not see at a tick; in dreams it is `dream.dropout`
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.posterior <= 1:
             raise ValueError(f"memory.posterior must lie in [0, 1], got {self.posterior}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"memory.dropout must lie in [0, 1), got {self.dropout}")
         if self.sequence_length < 1:
             raise ValueError(f"memory.sequence_length must be at least 1, got {self.sequence_length}")
         for name in ("reward_clip", "end_positive_weight"):
@@ -56,15 +62,20 @@ class MemoryTraining(AdamConfig):
 def memory_loss(
     model: MDNRNN, batch: Batch, noise: Tensor, training: MemoryTraining, memory: Recurrent | None = None
 ) -> tuple[dict[str, Tensor], Recurrent]:
-    """M's loss on a batch, for standard normal noise (B, T + 1, Z): scalars by name; and M's memory behind it.
+    """M's loss on a batch, for standard normal noise (B, T + 1, Z or more): scalars by name; and M's memory behind it.
 
     "nll" is the paper's: mean negative log-likelihood of the next latent, per latent dimension, in nats. An
     ended episode's last frame is as real as the others, so its latent counts too. "reward" is the mean
     squared error in units of the reward scale, "end" the cross-entropy in nats, "loss" the weighted sum that
-    is minimised. `memory` is that before the first tick; None is empty.
+    is minimised. `memory` is that before the first tick; None is empty. With dropout the noise is (B, T + 1, Z + N),
+    of whose last N those of the first T ticks say which units the heads see.
     """
-    z = batch.mu + training.posterior * torch.exp(0.5 * batch.logvar) * noise  # (B, T + 1, Z)
+    size = model.config.latent_size
+    z = batch.mu + training.posterior * torch.exp(0.5 * batch.logvar) * noise[..., :size]  # (B, T + 1, Z)
     hidden, memory = model.follow(z[:, :-1], batch.actions, memory)
+    if training.dropout > 0:
+        kept = noise[:, :-1, size:] > NormalDist().inv_cdf(training.dropout)
+        hidden = hidden * kept / (1 - training.dropout)
     prediction = model.predict(hidden)
     total = batch.weight.sum()
 
@@ -156,7 +167,8 @@ def train_memory(
             mine.copy_(torch.nan_to_num(new.detach()))  # a step that diverged must not be remembered
         return loss
 
-    noise = (training.batch_size, batches.ticks + 1, config.latent_size)
+    numbers = config.latent_size + (config.hidden_size if training.dropout > 0 else 0)
+    noise = (training.batch_size, batches.ticks + 1, numbers)
     ahead = device.type == "cuda" and resident is None
     with fed(sequences, device, training.steps, ahead=ahead) as sequences_of:
         return optimise(

@@ -20,7 +20,8 @@ from worldmodels.runs.seeds import numpy_stream, stream, torch_stream
 from worldmodels.vision.encode import BATCH, encode_frames
 from worldmodels.vision.vae import VAE, frames
 from worldmodels.worlds import noise
-from worldmodels.worlds.dream import DreamConfig, DreamWorld
+from worldmodels.worlds.dream import DreamWorld
+from worldmodels.worlds.dream_tick import DreamConfig
 from worldmodels.worlds.starts import Starts
 
 WARM_UP = 1.5  # seconds that M watches before it dreams on alone; CarRacing zooms in during the first

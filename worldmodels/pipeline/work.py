@@ -40,7 +40,8 @@ from worldmodels.vision.train import load_vision
 from worldmodels.vision.vae import VAE
 from worldmodels.worlds.actual import Senses
 from worldmodels.worlds.agent import Agent
-from worldmodels.worlds.dream import DreamConfig, DreamWorld
+from worldmodels.worlds.dream import DreamWorld
+from worldmodels.worlds.dream_tick import DreamConfig
 from worldmodels.worlds.policy import ActionNoise, ControllerPolicy
 from worldmodels.worlds.starts import Starts, gather_starts
 
