@@ -27,7 +27,7 @@ from worldmodels.envs.game import game
 from worldmodels.envs.pool import open_pool
 from worldmodels.rollouts.collect import collect
 from worldmodels.rollouts.episode import Episode
-from worldmodels.rollouts.exploration import random_networks, random_walk
+from worldmodels.rollouts.exploration import RandomNetworks, RandomWalk
 from worldmodels.rollouts.store import EpisodeStore, read_arrays, write_arrays
 
 
@@ -54,7 +54,7 @@ def play(sample: EpisodeStore, episodes: int, steps: int) -> None:
     spec, began, frames = game("car-racing"), time.perf_counter(), 0
     with open_pool(spec) as pool:
         half = max(1, episodes // 2)
-        for first, policy in ((0, random_networks(spec)), (half, random_walk(spec))):
+        for first, policy in ((0, RandomNetworks(spec)), (half, RandomWalk(spec))):
             frames += collect(pool, policy, range(first, first + half), sample, first, steps, 1).actions
     print(
         f"collected {len(sample)} episodes: {frames / (time.perf_counter() - began):,.0f} frames/s, stored\n"

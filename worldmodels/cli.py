@@ -35,7 +35,7 @@ Stages, each of which goes on from where the run stands:
   vision     train V, the VAE, on their frames
   encode     let V turn the frames into latents
   memory     train M, the MDN-RNN, on the latents
-  evolve     evolve C, the controller, inside M's dream
+  evolve     seek C, the controller, in M's dream, or in the game where the preset says so
 
 `worldmodels VERB --help` explains a verb with examples.
 """

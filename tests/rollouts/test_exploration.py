@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from worldmodels.envs.game import ACTION_BOUNDS, GameSpec
 from worldmodels.rollouts.exploration import (
     Policy,
+    RandomNetworks,
     RandomNetworksConfig,
+    RandomWalk,
     RandomWalkConfig,
     grey_8x8,
-    random_networks,
-    random_walk,
     squash,
 )
 from worldmodels.rollouts.held_actions import HeldActions, VariedHolds
 from worldmodels.rollouts.random_actions import RandomActions
 
 CAR = GameSpec("car", None, ("symmetric", "unit", "positive"), (96, 96, 3), 84, 1000)
-POLICIES = pytest.mark.parametrize("policy", [random_networks, random_walk])
+POLICIES = pytest.mark.parametrize("policy", [RandomNetworks, RandomWalk])
 
 
 def frames(seed: int, games: int) -> np.ndarray:
@@ -77,7 +77,7 @@ def test_actions_vary_within_and_between_episodes(policy: Callable[[GameSpec], P
 
 
 def test_a_random_network_sees_the_frame():
-    policy = random_networks(CAR, RandomNetworksConfig(noise=0.0))
+    policy = RandomNetworks(CAR, RandomNetworksConfig(noise=0.0))
     a = actions(policy, [1], [frames(1, 1)] * 3)
     b = actions(policy, [1], [frames(2, 1)] * 3)
     assert not np.array_equal(a, b)
@@ -86,7 +86,7 @@ def test_a_random_network_sees_the_frame():
 def test_the_walk_has_the_wander_that_was_asked_for():
     config = RandomWalkConfig(symmetric=(0.1, 0.1), sigma=(0.2, 0.2), correlation=(0.7, 0.7))
     spec = GameSpec("any", None, ("symmetric",), (96, 96, 3), 84, 1000)
-    policy = random_walk(spec, config)
+    policy = RandomWalk(spec, config)
     x = np.arctanh(actions(policy, list(range(64)), [np.zeros((64, 64, 64, 3), np.uint8)] * 200)[..., 0])
     x = x.astype(np.float64)  # (T, B)
     assert x.mean() == pytest.approx(0.1, abs=0.02)
@@ -123,7 +123,7 @@ def test_scales_that_cannot_be_are_refused():
         RandomNetworksConfig(smallest=2.0, largest=1.0)
 
 
-@pytest.mark.parametrize("policy", [random_networks, random_walk, HeldActions, VariedHolds, RandomActions])
+@pytest.mark.parametrize("policy", [RandomNetworks, RandomWalk, HeldActions, VariedHolds, RandomActions])
 def test_an_episode_goes_on_as_it_would_have_when_others_are_left_out(policy: Callable[[GameSpec], Policy]):
     seen = [frames(i, 4) for i in range(30)]
     whole = actions(policy(CAR), [3, 4, 5, 6], seen)

@@ -73,7 +73,7 @@ def test_a_run_may_be_given_as_text():
             RunFolder(PRETRAINED / "car").memory(0),
             f"git checkout -- {PRETRAINED}/car/memory/round-00.safetensors",
         ),
-        (RUN.experiment, "worldmodels train"),
+        (RUN.experiment, "worldmodels train GAME"),
         (RunFolder(Path("/x/memory/car")).vision(0), "worldmodels vision /x/memory/car"),
     ],
 )

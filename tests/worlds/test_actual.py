@@ -65,25 +65,6 @@ def test_ends_and_limits_are_the_games_own(senses: Senses, toy_pool: GamePool):
         assert [bool((step.terminated | step.truncated)[b]) for step in steps].index(True) == length - 1
 
 
-def test_a_game_that_has_begun_anew_is_remembered_from_there(
-    senses: Senses, toy_vision: VAE, toy_memory: MDNRNN, toy_pool: GamePool
-):
-    actions = torch.full((3, 1), 0.3)
-    frames = [toy_pool.reset([1, 2, 3]), *(toy_pool.step(actions.numpy()).frames for _ in range(4))]
-    anew = toy_pool.reset([7])
-    current = frames[-1].copy()
-    current[1] = anew[0]
-    senses.begin(frames[0])
-    for frame in frames[1:]:
-        senses.go_on(actions, frame)
-    features = senses.forget(np.array([False, True, False]), current)
-    kept = by_hand(toy_vision, toy_memory, np.stack(frames)[:, 0], actions[:1].expand(4, 1))
-    assert_close(features[0], kept[-1], rtol=1e-4, atol=1e-5)
-    assert not features[1, 4:].any(), "an empty memory"
-    z, _ = toy_vision.encode(pixels(torch.from_numpy(anew)))
-    assert_close(features[1, :4], z[0], rtol=1e-4, atol=1e-5)
-
-
 def test_the_mean_of_v_is_seen_without_noise(senses: Senses, toy_pool: GamePool):
     frames = toy_pool.reset([1, 2])
     assert torch.equal(senses.begin(frames), senses.begin(frames))

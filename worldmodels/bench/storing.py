@@ -19,7 +19,7 @@ from worldmodels.envs.pool import open_pool
 from worldmodels.errors import UserError
 from worldmodels.rollouts.collect import play
 from worldmodels.rollouts.episode import Episode
-from worldmodels.rollouts.exploration import random_walk
+from worldmodels.rollouts.exploration import RandomWalk
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.vision.frames import FrameBatches
 
@@ -81,7 +81,7 @@ def actual_frames() -> tuple[list[np.ndarray], str]:
     spec = game("car-racing")
     try:
         with open_pool(spec) as pool:
-            episodes = play(pool, random_walk(spec), range(EPISODES), PLAYED, 1)
+            episodes = play(pool, RandomWalk(spec), range(EPISODES), PLAYED, 1)
     except UserError:
         return [
             drawn_frames(seed, PLAYED + 1) for seed in range(EPISODES)

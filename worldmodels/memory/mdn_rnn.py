@@ -30,9 +30,9 @@ class MDNRNNConfig:
     def __post_init__(self) -> None:
         for name in ("latent_size", "action_size", "hidden_size", "mixtures"):
             if getattr(self, name) < 1:
-                raise ValueError(f"memory.{name} must be at least 1, got {getattr(self, name)}")
+                raise ValueError(f"mdn_rnn.{name} must be at least 1, got {getattr(self, name)}")
         if self.reward_scale <= 0:
-            raise ValueError(f"memory.reward_scale must be positive, got {self.reward_scale}")
+            raise ValueError(f"mdn_rnn.reward_scale must be positive, got {self.reward_scale}")
 
     @property
     def input_size(self) -> int:
@@ -72,7 +72,7 @@ class Recurrent(NamedTuple):
 class MDNRNN(nn.Module):
     """LSTM over (z, action) with one linear head for the mixture, the reward and the end.
 
-    It runs at two speeds with the same weights: `sequence` for training, `tick` for dreaming.
+    It runs at two speeds with the same weights: `follow` for training, `tick` for dreaming.
     """
 
     def __init__(self, config: MDNRNNConfig) -> None:

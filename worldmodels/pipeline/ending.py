@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from worldmodels.evaluation.score import episode_seeds, score_actual, score_dream, score_policy
+from worldmodels.experiments import at_round
 from worldmodels.pipeline.media import film_drive, make_media
 from worldmodels.pipeline.stage import Done
 from worldmodels.pipeline.work import Parts, Work, mean_and_error
@@ -55,18 +56,7 @@ def evaluate_run(work: Work, round: int) -> Done:
     dream = dream_score(work, parts, evaluation.dream_episodes, seed, work.temperature(parts.round))
     write_json(work.run.evaluation("dream"), dream | more)
     if evaluation.random_episodes:
-        seeds = episode_seeds(seed, evaluation.random_episodes)
-        with work.pool("gymnasium") as pool:
-            score = score_policy(
-                pool,
-                RandomActions(work.spec),
-                work.ticks,
-                experiment.action_repeat,
-                seeds,
-                evaluation.batch,
-                seed,
-            )
-        content = score.as_json(policy="random", backend="gymnasium")
+        content = random_score(work, evaluation.random_episodes, seed) | {"policy": "random"}
         write_json(work.run.evaluation("random"), content)
     actual = actual_score(work, parts, evaluation.episodes, seed, "gymnasium")
     write_json(work.run.evaluation("actual"), actual | more)
@@ -87,9 +77,22 @@ def actual_score(work: Work, parts: Parts, episodes: int, seed: int, backend: st
     return score.as_json(backend=backend)
 
 
+def random_score(work: Work, episodes: int, seed: int) -> dict:
+    """What acting at random scores in the actual game, another action at every tick; as `actual_score`."""
+    batch, repeat = work.experiment.evaluation.batch, work.experiment.action_repeat
+    with work.pool("gymnasium") as pool:
+        seeds = episode_seeds(seed, episodes)
+        score = score_policy(pool, RandomActions(work.spec), work.ticks, repeat, seeds, batch, seed)
+    return score.as_json(backend="gymnasium")
+
+
 def dream_score(work: Work, parts: Parts, episodes: int, seed: int, temperature: float) -> dict:
     """C's score in its dream, as `worldmodels evaluate --world dream --json` prints it."""
-    config = replace(work.experiment.dream, temperature=temperature)
+    grown = at_round(
+        work.experiment.rounds.horizons, parts.round
+    )  # C knows longer dreams than the first ones
+    dream = work.experiment.dream
+    config = replace(dream, temperature=temperature, horizon=max(dream.horizon, grown))
     world = work.dream(parts.round, parts.memory, parts.config.features, config)
     score = score_dream(world, work.spec.name, parts.config, parts.parameters, episodes, seed)
     return score.as_json(

@@ -10,6 +10,7 @@ from worldmodels.errors import UserError
 from worldmodels.pipeline.ending import actual_score, dream_score
 from worldmodels.pipeline.media import film_dream, openings
 from worldmodels.pipeline.work import open_run
+from worldmodels.report.video import ENDINGS
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.pretrained import run_folder
 from worldmodels.worlds.agent import Agent
@@ -21,7 +22,7 @@ def evaluate_with(
     episodes: int,
     seed: int,
     temperature: float | None,
-    backend: str,
+    backend: str | None,
     device: str,
 ) -> dict[str, Any]:
     """Score the chosen C; the object that `worldmodels evaluate --json` prints."""
@@ -31,12 +32,14 @@ def evaluate_with(
         raise UserError(f"--seed must not be negative, got {seed}")
     if temperature is not None and world == "actual":
         raise UserError("--temperature belongs to the dream; add --world dream, or leave it out")
+    if backend is not None and world == "dream":
+        raise UserError("--backend belongs to the actual game; add --world actual, or leave it out")
     if temperature is not None:
         temperature = _checked(temperature)
     work = open_run(run, device)
     parts = work.best()
     if world == "actual":
-        score = actual_score(work, parts, episodes, seed, backend)
+        score = actual_score(work, parts, episodes, seed, backend or "gymnasium")
     else:
         tau = work.temperature(parts.round) if temperature is None else temperature
         score = dream_score(work, parts, episodes, seed, tau)
@@ -50,8 +53,8 @@ def film(run: RunFolder, out: Path, steps: int, temperature: float, seed: int, d
     """
     if steps < 1:
         raise UserError(f"--steps must be at least 1, got {steps}")
-    if out.suffix not in (".mp4", ".gif"):
-        raise UserError(f"--out must end in .mp4 or .gif, got {out}")
+    if out.suffix.lower() not in ENDINGS:
+        raise UserError(f"--out must end in {' or '.join(ENDINGS)}, got {out}")
     temperature = _checked(temperature)
     work = open_run(run, device)
     parts = work.best()

@@ -15,7 +15,7 @@ from worldmodels.pipeline.growing import grow, ticks_of_generation
 from worldmodels.pipeline.stage import Done
 from worldmodels.pipeline.work import Work, count_frames, evolution_steps, mean_and_error
 from worldmodels.rollouts.collect import collect
-from worldmodels.rollouts.exploration import Policy, random_networks, random_walk
+from worldmodels.rollouts.exploration import Policy, RandomNetworks, RandomWalk
 from worldmodels.rollouts.held_actions import HeldActions, VariedHolds
 from worldmodels.rollouts.latents import mirrored
 from worldmodels.rollouts.store import EpisodeStore
@@ -35,8 +35,8 @@ def collect_round(work: Work, round: int) -> Done:
     config, store = work.experiment.collect, work.store(round)
     if round == 0:
         explorers: dict[str, Callable[[GameSpec], Policy]] = {
-            "random-networks": random_networks,
-            "random-walk": random_walk,
+            "random-networks": RandomNetworks,
+            "random-walk": RandomWalk,
             "held-actions": HeldActions,
             "varied-holds": VariedHolds,
         }

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from worldmodels.errors import UserError
-from worldmodels.evaluation.score import episode_seeds, score_policy
 from worldmodels.evaluation.sweep import pooled
 from worldmodels.evolution.evolve import load_controller
 from worldmodels.experiments import at_round
 from worldmodels.pipeline.cheating import film_sweep
+from worldmodels.pipeline.ending import random_score
 from worldmodels.pipeline.table import Cell, aligned, error_is_over, in_turn, mean_error_std, say
 from worldmodels.pipeline.temperature import (
     SCORED,
@@ -23,7 +23,6 @@ from worldmodels.pipeline.temperature import (
 )
 from worldmodels.pipeline.work import Parts, Work
 from worldmodels.report.page import write_report
-from worldmodels.rollouts.random_actions import RandomActions
 from worldmodels.runs.files import read_json, write_json
 from worldmodels.runs.lock import locked
 from worldmodels.runs.pretrained import refuse_released
@@ -157,18 +156,7 @@ def _kept(work: Work, parts: Parts, tau: float, seed: int, table: dict[str, Any]
 def _random_score(work: Work, episodes: int) -> dict[str, Any]:
     """What the random policy earns in the episodes that score the Cs."""
     say("the random policy ...")
-    seed = actual_seed(work)
-    with work.pool("gymnasium") as pool:
-        score = score_policy(
-            pool,
-            RandomActions(work.spec),
-            work.ticks,
-            work.experiment.action_repeat,
-            episode_seeds(seed, episodes),
-            work.experiment.evaluation.batch,
-            seed,
-        )
-    content = score.as_json(backend="gymnasium")
+    content = random_score(work, episodes, actual_seed(work))
     return {name: content[name] for name in SCORED}
 
 

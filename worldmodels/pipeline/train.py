@@ -116,7 +116,8 @@ def run_stage(work: Work, name: str) -> None:
         if following.name != name:
             raise UserError(
                 f"{name} needs what comes before it in round {following.round}; run `worldmodels {following.name} "
-                f"{work.run.path}` first, or `worldmodels train` with --run {work.run.path} for everything"
+                f"{work.run.path}` first, or `worldmodels train {work.experiment.game} --run {work.run.path}` for "
+                "everything"
             )
         _run(work, following, f"[{stages.index(following) + 1:2d}/{len(stages)}]")
 

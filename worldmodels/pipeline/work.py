@@ -157,7 +157,8 @@ class Work:
         finished = [r for r in range(self.experiment.rounds.count) if self.run.controller(r).exists()]
         if not finished:
             raise UserError(
-                f"{self.run.path} has no controller yet; run `worldmodels train` with --run {self.run.path}"
+                f"{self.run.path} has no controller yet; run `worldmodels train "
+                f"{self.experiment.game} --run {self.run.path}`"
             )
         return self.parts(finished[-1])
 
@@ -241,8 +242,7 @@ class Work:
 
 
 def _last_trained(schedule: tuple[int, ...], round: int) -> int:
-    padded = [schedule[min(r, len(schedule) - 1)] for r in range(round + 1)]
-    return max(r for r, steps in enumerate(padded) if steps > 0)
+    return max(r for r in range(round + 1) if at_round(schedule, r) > 0)
 
 
 def open_run(run: RunFolder, device: str = "auto") -> Work:

@@ -107,7 +107,7 @@ def memory(megabytes: float | None) -> str:
 
 
 def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as ("memory.hidden_size", "256"), in their order."""
+    """Nested settings as ("mdn_rnn.hidden_size", "256"), in their order."""
     for name, value in settings.items():
         if isinstance(value, dict) and value:
             yield from flat(value, f"{above}{name}.")

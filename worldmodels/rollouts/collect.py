@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,7 +78,6 @@ def collect(
     first_index: int,
     max_ticks: int,
     action_repeat: int,
-    on_tick: Callable[[int], None] | None = None,
     patience: int | None = None,
     shortest: int = 0,
 ) -> Collected:
@@ -92,7 +91,6 @@ def collect(
         pool: games to play; `action_repeat` is the one it was opened with.
         seeds: one per episode, for the game and for the policy.
         max_ticks: actions after which an episode is cut off, if the game has not done so.
-        on_tick: called after each action with the number of episodes that took it.
         patience: an episode is also cut off after so many actions in a row without a positive reward: a car that has
             lost the road seldom finds back, and there is little to learn from more grass. None: never.
         shortest: an episode of no more actions is dropped, and its place taken by one with a seed drawn from its own.
@@ -100,7 +98,7 @@ def collect(
     Raises UserError when no seed gives an episode that is long enough.
     """
     began = time.monotonic()
-    recorded: list[Episode] = play(pool, policy, seeds, max_ticks, action_repeat, on_tick, patience)
+    recorded: list[Episode] = play(pool, policy, seeds, max_ticks, action_repeat, patience)
     for again in range(1, TRIES + 1):
         short = [place for place, episode in enumerate(recorded) if episode.length <= shortest]
         if not short:
@@ -108,7 +106,7 @@ def collect(
         if again == TRIES:
             raise UserError(f"no episode lasts for more than {shortest} ticks: lower collect.shortest")
         others = [stream(seeds[place], "again", again) % 2**31 for place in short]
-        played = play(pool, policy, others, max_ticks, action_repeat, on_tick, patience)
+        played = play(pool, policy, others, max_ticks, action_repeat, patience)
         for place, episode in zip(short, played, strict=True):
             recorded[place] = episode
     for offset, episode in enumerate(recorded):
@@ -128,7 +126,6 @@ def play(
     seeds: Sequence[int],
     max_ticks: int,
     action_repeat: int,
-    on_tick: Callable[[int], None] | None = None,
     patience: int | None = None,
 ) -> list[Episode]:
     """Play one episode per seed and return them; arguments as for `collect`."""
@@ -165,8 +162,6 @@ def play(
         lengths += running
         game_steps = np.where(running, pool.steps_taken, game_steps)
         terminated |= running & step.terminated
-        if on_tick is not None:
-            on_tick(int(running.sum()))
         running &= ~(step.terminated | step.truncated)
         unpaid = np.where(step.rewards > 0, 0, unpaid + 1)
         if patience is not None:

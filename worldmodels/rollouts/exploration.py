@@ -175,16 +175,6 @@ class RandomWalk:
         return np.stack([s.standard_normal(self.spec.action_size, np.float32) for s in self._streams])
 
 
-def random_networks(spec: GameSpec, config: RandomNetworksConfig | None = None) -> RandomNetworks:
-    """The paper's exploration policy for a game."""
-    return RandomNetworks(spec, config)
-
-
-def random_walk(spec: GameSpec, config: RandomWalkConfig | None = None) -> RandomWalk:
-    """The smooth, forward-biased exploration policy for a game."""
-    return RandomWalk(spec, config)
-
-
 def grey_8x8(frames: np.ndarray) -> np.ndarray:
     """Mean of each 8x8 block and its channels, in [-0.5, 0.5]: (B, 64, 64, 3) uint8 -> (B, 64) float32."""
     blocks = frames.reshape(len(frames), 8, 8, 8, 24).sum(axis=(2, 4), dtype=np.uint32)  # (B, 8, 8)

@@ -19,10 +19,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from worldmodels.errors import UserError
-from worldmodels.runs.files import read_json, read_whole, write_atomically, write_json
+from worldmodels.runs.files import read_whole, write_atomically
 from worldmodels.runs.folder import command_for
-
-__all__ = ["Checkpoint", "load_checkpoint", "read_json", "save_checkpoint", "write_atomically", "write_json"]
 
 FORMAT = "worldmodels-1"
 

@@ -197,7 +197,7 @@ class RunFolder:
 def command_for(path: Path) -> str:
     """The command that makes the file at `path` (`worldmodels memory runs/car-racing`), for error messages.
 
-    A path outside a run folder gets the general `worldmodels train`. What is released is not made again from what
+    A path outside a run folder gets the general `worldmodels train GAME`. What is released is not made again from what
     lies beside it: it is fetched again, or released again from its run.
     """
     if PRETRAINED in path.parents:
@@ -224,7 +224,7 @@ def command_for(path: Path) -> str:
             return f"worldmodels train {_game(run)} --run {run}"  # no verb of its own writes these
         if folder.name in MADE_BY:
             return f"worldmodels {MADE_BY[folder.name]} {run}"
-    return "worldmodels train"
+    return "worldmodels train GAME"
 
 
 def _game(run: Path) -> str:

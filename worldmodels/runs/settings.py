@@ -56,7 +56,7 @@ def from_json(kind: type[Settings], content: Mapping[str, Any], where: str = "")
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], where: str = "") -> list[str]:
-    """Each setting that differs, as `memory.hidden_size 512 instead of 256`."""
+    """Each setting that differs, as `mdn_rnn.hidden_size 512 instead of 256`."""
     found = []
     for name in ours:
         a, b = ours[name], theirs.get(name)

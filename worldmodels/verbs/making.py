@@ -84,7 +84,9 @@ def stage(name: str, what: str) -> Callable[[Sequence[str]], None]:
 
 
 def evolve(arguments: Sequence[str]) -> None:
-    """Evolve C, the controller, inside M's dream.
+    """Seek C, the controller, in M's dream, or in the game where the preset says so.
+
+    It is evolved by CMA-ES, or learns by policy gradient, as the preset says.
 
     It is the run's current round that is worked on; a stage that was stopped goes on. With --temperature it is another
     C that is evolved, in the chosen round's dream at that temperature, and scored in its dream and in the actual game.

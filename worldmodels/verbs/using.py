@@ -34,8 +34,9 @@ def evaluate(arguments: Sequence[str]) -> None:
             tyro.conf.arg(metavar="T", help="of the dream", help_behavior_hint="(default: as trained)"),
         ] = None,
         backend: Annotated[
-            Literal["gymnasium", "envpool", "sketch", "auto"], tyro.conf.arg(help="who plays the actual game")
-        ] = "gymnasium",
+            Literal["gymnasium", "envpool", "sketch", "auto"] | None,
+            tyro.conf.arg(help="who plays the actual game", help_behavior_hint="(default: gymnasium)"),
+        ] = None,
         device: Device = "auto",
         json: Annotated[bool, tyro.conf.arg(help="print one JSON object with every score")] = False,
     ) -> None:

@@ -39,13 +39,6 @@ class Senses:
         return self._look(frames)
 
     @torch.inference_mode()
-    def forget(self, games: np.ndarray, frames: np.ndarray) -> Tensor:
-        """Empty the memory of the games (B,) bool that have begun anew, and look at all frames again."""
-        kept = (~torch.from_numpy(games)).to(self.device, torch.float32).unsqueeze(1)
-        self.memory = Recurrent(self.memory.h * kept, self.memory.c * kept)
-        return self._look(frames)
-
-    @torch.inference_mode()
     def keep(self, rows: Tensor) -> None:
         """Go on with games `rows` (n,) int64 only."""
         self.z, self.memory = self.z[rows], Recurrent(*(part[rows] for part in self.memory))
