@@ -205,7 +205,7 @@ def take_cover_best() -> Experiment:
 
 
 def take_cover_gradient() -> Experiment:
-    """Three rounds, some two hours on two cores: C learns in the dream by policy gradient, and again from zero."""
+    """Three rounds, an hour and forty minutes on two cores: C learns in the dream by policy gradient, and again from zero."""
     best = take_cover_best()
     rounds = replace(best.rounds, count=3, vision_steps=(5000, 0), memory_steps=(2400, 1600))
     return replace(
