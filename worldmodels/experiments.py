@@ -43,6 +43,7 @@ class RoundsConfig:
     horizons: tuple[int, ...] = (1000,)  # ticks of the episodes in which C is evolved
     temperatures: tuple[float, ...] = ()  # of the dreams; empty: dream.temperature in every round
     searches: tuple[str, ...] = ()  # as evolution.search, of each round; empty: that in every round
+    ensemble: tuple[int, ...] = (1,)  # searches from other random numbers, of whose Cs' weights C is the mean
     posteriors: tuple[float, ...] = ()  # as memory.posterior, of each round; empty: that in every round
 
     def __post_init__(self) -> None:
@@ -58,7 +59,7 @@ class RoundsConfig:
             schedule = getattr(self, name)
             if not schedule or schedule[0] < 1 or min(schedule) < 0:
                 raise ValueError(f"rounds.{name} must begin above 0 and never be negative, got {schedule}")
-        for name in ("dreamers", "generations", "horizons"):
+        for name in ("dreamers", "generations", "horizons", "ensemble"):
             schedule = getattr(self, name)
             if not schedule or min(schedule) < 1:
                 raise ValueError(f"rounds.{name} must be at least 1 in every round, got {schedule}")
@@ -109,6 +110,16 @@ class Experiment:
             raise ValueError(
                 "gradient.dream_missed needs dream.missed above 0, the points of road that a tick without reward "
                 "leaves behind: a dream knows of no tiles"
+            )
+        if self.evolution.select_actual and max(self.rounds.ensemble) > 1:
+            raise ValueError(
+                f"evolution.select_actual takes one C of a search, and rounds.ensemble {self.rounds.ensemble} the mean "
+                "of several searches'"
+            )
+        if self.controller.hidden and max(self.rounds.ensemble) > 1:
+            raise ValueError(
+                f"rounds.ensemble {self.rounds.ensemble} takes means of weights, which a C with a hidden layer "
+                f"(controller.hidden {self.controller.hidden}) does not bear"
             )
         for search in sorted({self.search(round) for round in range(self.rounds.count)}):
             try:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from worldmodels.controller.linear import ControllerConfig, act
 from worldmodels.evolution import evolve as evolving
-from worldmodels.evolution.evolve import EvolutionConfig, evolve, load_controller, search_on
+from worldmodels.evolution.controllers import load_controller
+from worldmodels.evolution.evolve import EvolutionConfig, evolve, search_on
 from worldmodels.evolution.fitness import returns
 from worldmodels.runs.checkpoint import load_checkpoint, save_checkpoint
 from worldmodels.runs.folder import RunFolder

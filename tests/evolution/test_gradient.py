@@ -16,7 +16,8 @@ from torch import Tensor
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
 from worldmodels.evolution import gradient as learning
-from worldmodels.evolution.evolve import EvolutionConfig, load_controller
+from worldmodels.evolution.controllers import load_controller
+from worldmodels.evolution.evolve import EvolutionConfig
 from worldmodels.evolution.fitness import returns
 from worldmodels.evolution.gradient import learn
 from worldmodels.evolution.policy import Policy

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.evolution import evolve as evolving
-from worldmodels.evolution.evolve import EvolutionConfig, evolve, load_controller
+from worldmodels.evolution.controllers import load_controller
+from worldmodels.evolution.evolve import EvolutionConfig, evolve
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.folder import RunFolder
 from worldmodels.worlds.state import Step

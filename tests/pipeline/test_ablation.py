@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from worldmodels.cli import main
-from worldmodels.evolution.evolve import load_controller
+from worldmodels.evolution.controllers import load_controller
 from worldmodels.evolution.ppo import Learning
 from worldmodels.pipeline.ablation import rows
 from worldmodels.runs.checkpoint import load_checkpoint

@@ -14,7 +14,7 @@ import pytest
 
 from worldmodels.cli import main
 from worldmodels.evolution import evolve
-from worldmodels.evolution.evolve import load_controller
+from worldmodels.evolution.controllers import load_controller
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.interrupt import Interrupt

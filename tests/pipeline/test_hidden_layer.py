@@ -14,7 +14,7 @@ from worldmodels.cli import main
 from worldmodels.controller.linear import act
 from worldmodels.envs.game import FRAME_SIZE
 from worldmodels.errors import UserError
-from worldmodels.evolution.evolve import load_controller
+from worldmodels.evolution.controllers import load_controller
 from worldmodels.export.site import write_site
 from worldmodels.memory.mdn_rnn import Recurrent
 from worldmodels.pipeline.play import play_model

@@ -14,7 +14,7 @@ import torch
 
 from worldmodels.cli import main
 from worldmodels.evolution import evolve
-from worldmodels.evolution.evolve import load_controller
+from worldmodels.evolution.controllers import load_controller
 from worldmodels.experiments import RoundsConfig
 from worldmodels.pipeline.work import Work
 from worldmodels.presets import preset

@@ -16,6 +16,7 @@ from torch import Tensor
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
 from worldmodels.evolution.cma_es import DeviceCMAES
+from worldmodels.evolution.controllers import as_config, save_controller
 from worldmodels.evolution.fitness import returns
 from worldmodels.evolution.meter import Meter, MeterLog
 from worldmodels.evolution.strategy import CMAES
@@ -148,7 +149,7 @@ def evolve(
         # What an older one does not name had its default; and it may name what the search does not depend on.
         had = _searched(EvolutionConfig(), "cma") | _of_the_search(checkpoint.config["evolution"])
         searching = had == searched and checkpoint.made_from == dict(made_from)
-        same = searching and _shape(checkpoint.config["model"]) == config
+        same = searching and as_config(checkpoint.config["model"]) == config
         if same and torch.equal(checkpoint.weights["start"], torch.from_numpy(first_mean)):
             told = checkpoint.weights["told"].numpy()[: evolution.generations]
             steps_before = checkpoint.progress.get("game_steps", 0)
@@ -211,35 +212,6 @@ def evolve(
     return sha256
 
 
-def save_controller(
-    path: Path,
-    config: ControllerConfig,
-    evolution: EvolutionConfig,
-    means: Sequence[np.ndarray],
-    metered: MeterLog,
-    progressed: Mapping[str, Any],
-    made_from: Mapping[str, str],
-) -> str:
-    """Save the C of a search that is done: the mean of its last `means` (n,), or what the meter chose."""
-    parameters = np.mean(means, axis=0, dtype=np.float64).astype(np.float32)
-    progress = {"generations": evolution.generations, **progressed}
-    if evolution.select_actual and metered.best is not None:
-        chosen, parameters = metered.best
-        progress["selected"] = {
-            "generation": chosen,
-            "candidates": metered.readings,
-            "actual_episodes": metered.readings * evolution.meter_episodes,
-        }
-    return save_checkpoint(
-        path,
-        kind="controller",
-        config=asdict(config),
-        weights={"parameters": torch.from_numpy(parameters)},
-        progress=progress,
-        made_from=made_from,
-    )
-
-
 def search_on(device: torch.device, wanted: str) -> str:
     """Who seeks C in worlds on `device`: "cma", "device cpu" or "device cuda". The latter two draw other numbers."""
     if wanted == "cma" or (wanted != "device" and device.type != "cuda"):
@@ -266,14 +238,6 @@ def mean_of_worst(played: Tensor, share: float = 1.0) -> Tensor:
     return played.sort(dim=1).values[:, :counted].mean(dim=1)
 
 
-def load_controller(
-    path: Path, made_from: Mapping[str, str] | None = None
-) -> tuple[ControllerConfig, Tensor, str]:
-    """A C: its shape, its parameters (n,) and its sha256. UserError when V or M are not those it grew in."""
-    checkpoint = load_checkpoint(path, kind="controller", made_from=made_from)
-    return _shape(checkpoint.config), checkpoint.weights["parameters"], checkpoint.sha256
-
-
 def _searched(evolution: EvolutionConfig, search: str) -> dict[str, Any]:
     """The settings on which the search depends, with `search` as `search_on` names it."""
     return _of_the_search(asdict(evolution)) | {"search": search}
@@ -281,8 +245,3 @@ def _searched(evolution: EvolutionConfig, search: str) -> dict[str, Any]:
 
 def _of_the_search(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in BESIDE_THE_SEARCH}
-
-
-def _shape(content: dict[str, Any]) -> ControllerConfig:
-    """C's settings out of a checkpoint; what an older one does not name has its default."""
-    return ControllerConfig(**{**content, "action_kinds": tuple(content["action_kinds"])})

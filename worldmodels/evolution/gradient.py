@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from worldmodels.controller.linear import ControllerConfig
-from worldmodels.evolution.evolve import EvolutionConfig, save_controller
+from worldmodels.evolution.controllers import save_controller
+from worldmodels.evolution.evolve import EvolutionConfig
 from worldmodels.evolution.meter import Meter, MeterLog
 from worldmodels.evolution.ppo import GradientConfig, Learning
 from worldmodels.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint

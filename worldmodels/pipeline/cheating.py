@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from worldmodels.controller.linear import act
-from worldmodels.evolution.evolve import load_controller
+from worldmodels.evolution.controllers import load_controller
 from worldmodels.experiments import at_round
 from worldmodels.pipeline.media import FILM, FILM_SCALE, decode
 from worldmodels.pipeline.work import Parts, Work

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from worldmodels.evolution.evolve import evolve, load_controller
+from worldmodels.evolution.controllers import load_controller, save_mean
+from worldmodels.evolution.evolve import evolve
 from worldmodels.evolution.fitness import returns
 from worldmodels.evolution.gradient import learn
 from worldmodels.experiments import Experiment, at_round
@@ -37,13 +38,14 @@ def grow(
     evolution_seed: int = 0,
     afresh: bool = False,
     where: str = "dream",
+    ensemble: int = 1,
 ) -> dict[str, Any]:
     """Evolve a C in the dream of a round's M, unless it is at `path` already, and score it in fresh dreams.
 
     Cs of one round that differ in the temperature alone are sought with the same random numbers, begin at the same
     parameters and are scored in dreams of the same seeds. Another `evolution_seed` is another search: 0 is the run's.
     `afresh` begins at zero even where the run itself goes on from the C of the round before. `where` "actual" evolves
-    it in the actual game.
+    it in the actual game. An `ensemble` is of so many searches from other random numbers; C is the mean of theirs.
 
     Returns:
         mean, std, standard_error and episodes of its returns, the ticks of a dream, and the mean in 1000 steps; where
@@ -74,23 +76,28 @@ def grow(
         if round > 0 and not afresh and (where == "actual" or not experiment.evolution.afresh):
             start = load_controller(work.run.controller(round - 1))[1].numpy()
         told: dict[str, Any] = {
-            "path": path,
-            "log_name": log_name,
             "round": round,
-            "seed": search_seed(work, evolution_seed),
             "made_from": made_from,
             "start": start,
             "save_every": experiment.save_every,
             "meter": meter(work, vision, memory, dreaming),
         }
         evolution = replace(experiment.evolution, generations=generations, search=experiment.search(round))
+        members = [path] if ensemble == 1 else [work.run.controller_member(round, m) for m in range(ensemble)]
         played = actual_world(work, vision, memory, features, horizon) if where == "actual" else None
         with played or nullcontext(dreaming) as world:
             worlds = [world, *others]
-            if evolution.search == "gradient":
-                learn(work.run, experiment.controller, evolution, experiment.gradient, worlds, **told)
-            else:
-                evolve(work.run, experiment.controller, evolution, worlds, **told)
+            for member, found in enumerate(members):
+                told["path"], told["log_name"] = found, log_name + (f"-member-{member}" if member else "")
+                told["seed"] = search_seed(work, evolution_seed, member)
+                if found.exists():
+                    load_controller(found, made_from)  # before the search was stopped; not one of another M
+                elif evolution.search == "gradient":
+                    learn(work.run, experiment.controller, evolution, experiment.gradient, worlds, **told)
+                else:
+                    evolve(work.run, experiment.controller, evolution, worlds, **told)
+        if ensemble > 1:
+            save_mean(path, members, made_from)
     config, parameters, _ = load_controller(path, made_from)
     seeds = [stream(experiment.seed, "dream-score", i) for i in range(dreams)]
 
@@ -138,7 +145,9 @@ def actual_world(
         yield ActualWorld(senses, pool, min(horizon, work.ticks), work.experiment.evolution.patience)
 
 
-def search_seed(work: Work, evolution_seed: int) -> int:
-    """Names the random numbers of an evolution: those of the run's own C for 0."""
+def search_seed(work: Work, evolution_seed: int, member: int = 0) -> int:
+    """Names the random numbers of a search: those of the run's own C for 0, and of each member of an ensemble."""
     seed = work.experiment.seed
-    return stream(seed, "evolution", evolution_seed) if evolution_seed else seed
+    if evolution_seed:
+        seed = stream(seed, "evolution", evolution_seed)
+    return stream(seed, "member", member) if member else seed

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from worldmodels.controller.linear import ControllerConfig
-from worldmodels.evolution.evolve import evolve, load_controller
+from worldmodels.evolution.controllers import load_controller
+from worldmodels.evolution.evolve import evolve
 from worldmodels.evolution.gradient import learn
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.pipeline.ending import actual_score

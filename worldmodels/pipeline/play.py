@@ -10,7 +10,7 @@ import numpy as np
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.envs.pool import open_pool
 from worldmodels.errors import UserError
-from worldmodels.evolution.evolve import load_controller
+from worldmodels.evolution.controllers import load_controller
 from worldmodels.pipeline import released
 from worldmodels.pipeline.work import Parts, Work, open_run
 from worldmodels.play.model import Driver, PlayModel

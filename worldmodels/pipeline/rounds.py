@@ -199,9 +199,11 @@ def evolve_round(work: Work, round: int) -> Done:
         generations=generations,
         dreams=experiment.evaluation.dream_episodes,
         where=at_round(experiment.rounds.worlds, round),
+        ensemble=at_round(experiment.rounds.ensemble, round),
     )
     write_json(work.run.dream_score(round), {"round": round, "dream": score})
-    played = generations * ticks_of_generation(experiment, round, score["ticks"])
+    searches = at_round(experiment.rounds.ensemble, round)
+    played = searches * generations * ticks_of_generation(experiment, round, score["ticks"])
     steps = evolution_steps(work, round)
     return Done(
         f"C earns {score['mean']:.0f} ± {score['standard_error']:.0f} in {score['ticks']} ticks of its dream"

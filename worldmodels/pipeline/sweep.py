@@ -8,7 +8,7 @@ from typing import Any
 
 from worldmodels.errors import UserError
 from worldmodels.evaluation.sweep import pooled
-from worldmodels.evolution.evolve import load_controller
+from worldmodels.evolution.controllers import load_controller
 from worldmodels.experiments import at_round
 from worldmodels.pipeline.cheating import film_sweep
 from worldmodels.pipeline.ending import random_score

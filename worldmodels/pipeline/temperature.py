@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from worldmodels.errors import UserError
-from worldmodels.evolution.evolve import load_controller
+from worldmodels.evolution.controllers import load_controller
 from worldmodels.experiments import at_round
 from worldmodels.pipeline.ending import actual_score
 from worldmodels.pipeline.growing import grow

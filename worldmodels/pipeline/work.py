@@ -15,7 +15,7 @@ from worldmodels.controller.linear import ControllerConfig
 from worldmodels.envs.game import GameSpec, game
 from worldmodels.envs.pool import EpisodePool, open_pool
 from worldmodels.errors import UserError
-from worldmodels.evolution.evolve import load_controller
+from worldmodels.evolution.controllers import load_controller
 from worldmodels.experiments import Experiment, at_round
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.memory.train import load_memory

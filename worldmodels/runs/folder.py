@@ -8,6 +8,7 @@ runs/car-racing/
   memory/round-00.safetensors              M, likewise
   memory/round-00-dreamer-1.safetensors    another M of that round, which dreams for C and is not read by it
   controller/round-00.safetensors          C, likewise
+  controller/round-00-member-1.*           one of the Cs of which that is the mean, where it is one
   controller/round-00-temperature-0.10.*   another C of that round, evolved in a dream of that temperature
   controller/round-00-temperature-0.10-seed-1.*  the same from other random numbers; without a seed it is 0
   controller/round-00-features-z-hidden.*  a C of an ablation, evolved in the actual game (with -seed-S likewise)
@@ -97,6 +98,12 @@ class RunFolder:
 
     def controller(self, round: int) -> Path:
         return self.path / "controller" / f"{_round(round)}.safetensors"
+
+    def controller_member(self, round: int, member: int) -> Path:
+        """One of the Cs of a round of which its C is the mean, numbered from 0."""
+        if member < 0:
+            raise ValueError(f"member must be >= 0, got {member}")
+        return self.path / "controller" / f"{_round(round)}-member-{member}.safetensors"
 
     def controller_at(self, round: int, temperature: float, seed: int = 0) -> Path:
         """A further C of a round, evolved at another temperature than the round's own.
