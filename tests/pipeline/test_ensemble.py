@@ -78,3 +78,15 @@ def test_nonsense_is_refused():
         Experiment(rounds=three, controller=ControllerConfig(hidden=4))
     with pytest.raises(ValueError, match="select_actual takes one C of a search"):
         Experiment(rounds=three, evolution=EvolutionConfig(meter_every=1, select_actual=True))
+
+
+def test_what_is_released_says_of_how_many_searches_its_c_is_the_mean(run: RunFolder, tmp_path: Path):
+    copy = RunFolder(Path(shutil.copytree(run.path, tmp_path / "copy")))
+    copy.best_controller.write_text(copy.best_controller.read_text().replace('"round": 0', '"round": 1', 1))
+    assert main(["release", str(copy.path), "--name", "mean", "--out", str(tmp_path)]) == 0
+    card = (tmp_path / "mean/README.md").read_text()
+    assert "the C of round 1 (the mean of the Cs of 3 searches)" in card
+    assert sorted(path.name for path in (tmp_path / "mean/controller").iterdir()) == [
+        "best.json",
+        "round-01.safetensors",
+    ]

@@ -25,6 +25,8 @@ from worldmodels.worlds.dream import DreamWorld
 from worldmodels.worlds.others_dream import OthersDream
 from worldmodels.worlds.state import World
 
+BESIDE = ("selected", "game_steps", "members")  # of what a C says of its search, what stands beside its score
+
 
 def grow(
     work: Work,
@@ -51,7 +53,7 @@ def grow(
         mean, std, standard_error and episodes of its returns, the ticks of a dream, and the mean in 1000 steps; where
         other Ms dreamt for it `others`, what it earns in the dream of each; where actual episodes chose C
         (evolution.select_actual) `selected`, which says how many; where it was evolved in the actual game,
-        `game_steps`, which says how much of it was played.
+        `game_steps`, which says how much of it was played; where it is the mean of several searches' Cs, `members`.
     """
     experiment = work.experiment
     vision, vision_hash = work.vision(round)
@@ -110,7 +112,7 @@ def grow(
     if others:
         score["others"] = [earned(other) for other in others]
     progressed = load_checkpoint(path, kind="controller").progress
-    return score | {name: progressed[name] for name in ("selected", "game_steps") if progressed.get(name)}
+    return score | {name: progressed[name] for name in BESIDE if progressed.get(name)}
 
 
 def ticks_of_generation(experiment: Experiment, round: int, horizon: int) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from worldmodels.pipeline.work import Parts
-from worldmodels.report.data import RunData, Scores, read_run, scores
-from worldmodels.report.lenient import mapping
+from worldmodels.report.data import Round, RunData, Scores, read_run, scores
+from worldmodels.report.lenient import mapping, whole
 from worldmodels.report.page import ANY_GAME, GAMES
 from worldmodels.report.wording import count, duration, not_by_dreams_alone, points
 from worldmodels.runs.checkpoint import load_checkpoint
@@ -41,7 +41,7 @@ half precision afterwards, for this folder; C was not.
 ## How it was made
 
 - Command: `{command}`
-- Seed {seed}; preset `{preset}`; the C of round {round}{chosen} {rounds} rounds.
+- Seed {seed}; preset `{preset}`; the C of round {round}{members}{chosen} {rounds} rounds.
 - Data: {frames} of the actual game, played by a random policy and then by the run's own C{backend}.
   No demonstrations, no other data.{selected}
 - Time: {time} for the whole run, on {machine}.
@@ -82,6 +82,7 @@ def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
         seed=settings.get("seed"),
         preset=settings.get("preset"),
         round=parts.round,
+        members=_members(chosen),
         chosen=" was chosen among" if _tried(run) > 1 else ", the last of",
         rounds=mapping(settings.get("rounds")).get("count"),
         frames=f"{count(steps)} frames" if steps else "frames",
@@ -94,6 +95,11 @@ def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
         settings=_settings(parts, settings),
         files="\n".join(_file_rows(made)),
     )
+
+
+def _members(chosen: Round | None) -> str:
+    members = whole(chosen.dream.facts.get("members")) if chosen and chosen.dream else None
+    return f" (the mean of the Cs of {members} searches)" if members else ""
 
 
 def _tried(run: RunFolder) -> int:
