@@ -170,7 +170,7 @@ def write_picture(path: Path, ours: Sequence[Sequence[Point]], theirs: Sequence[
         axes.grid(color=LINE)
         axes.set_axisbelow(True)
         axes.spines[["right"]].set_visible(False)
-        figure.legend(loc="outside lower center", frameon=False, ncols=3)
+        figure.legend(loc="outside lower center", frameon=False, ncols=3, columnspacing=1.2, fontsize="small")
         buffer = io.BytesIO()
         metadata = {"Date": None} if path.suffix == ".svg" else None
         figure.savefig(buffer, format=path.suffix[1:], dpi=150, metadata=metadata)
