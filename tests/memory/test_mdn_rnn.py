@@ -199,12 +199,12 @@ def test_each_head_reads_its_own_column(predicts_reward: bool, predicts_end: boo
 
 @pytest.mark.parametrize("name", ["latent_size", "action_size", "hidden_size", "mixtures"])
 def test_sizes_below_one_are_refused(name: str):
-    with pytest.raises(ValueError, match=f"memory.{name} must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=f"mdn_rnn.{name} must be at least 1, got 0"):
         MDNRNNConfig(**{name: 0})  # type: ignore[arg-type]
 
 
 def test_a_reward_scale_that_is_not_positive_is_refused():
-    with pytest.raises(ValueError, match=r"memory\.reward_scale must be positive, got 0"):
+    with pytest.raises(ValueError, match=r"mdn_rnn\.reward_scale must be positive, got 0"):
         MDNRNNConfig(reward_scale=0)
 
 
