@@ -109,7 +109,7 @@ def car_racing_actual() -> Experiment:
 
 
 def car_racing_dream() -> Experiment:
-    """CarRacing learnt only in the dream, two hours on two cores: eleven rounds, some 750 thousand frames.
+    """CarRacing learnt only in the dream, under three hours on two cores: eleven rounds, some 750 thousand frames.
 
     It begins as `actual` does. From the third round on C learns by policy gradient from zero in a dream that is less
     certain than M (temperature 1.3), and M learns from some fifty episodes of that C what it was wrong about.

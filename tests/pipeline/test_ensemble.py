@@ -59,6 +59,23 @@ def test_a_run_stopped_between_searches_ends_as_if_it_had_not_been(
     assert results(copy.path) == results(run.path)
 
 
+def test_each_search_in_the_game_counts_its_own_steps(
+    tiny: list[str], tmp_path: Path, results: Callable[[Path], dict[str, Any]]
+):
+    whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
+    options = ["--rounds.worlds", "dream", "actual", "--rounds.ensemble", "1", "2"]
+    assert main(["train", "toy", "--run", str(whole.path), *tiny, *options]) == 0
+    shutil.copytree(whole.path, stopped.path)
+    for path in (stopped.controller(1), stopped.controller_member(1, 1), stopped.dream_score(1)):
+        path.unlink()
+    assert main(["train", "toy", "--run", str(stopped.path)]) == 0
+    assert results(stopped.path) == results(whole.path)
+    paths = whole.controller(1), whole.controller_member(1, 0), whole.controller_member(1, 1)
+    mean, *members = (load_checkpoint(path, kind="controller").progress["game_steps"] for path in paths)
+    assert mean == sum(members)
+    assert min(members) > 0
+
+
 def test_searches_in_another_ms_dream_are_not_taken_for_this_ones(
     run: RunFolder, toy_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

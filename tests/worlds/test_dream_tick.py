@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 from torch.testing import assert_close
 
-from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig, tick
+from worldmodels.memory.mdn_rnn import MDNRNN, tick
 from worldmodels.worlds.dream import DreamWorld
 from worldmodels.worlds.dream_tick import DreamConfig, left_out, road
 from worldmodels.worlds.starts import Starts
 from worldmodels.worlds.state import Step
 
 SLOWLY = -1.0  # an action with which the dream of these tests goes on
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What M's tick is given, by name, a dictionary for each tick that is dreamt."""
+    told: list[dict[str, Any]] = []
+
+    def recording(*arguments: Any) -> object:
+        told.append(dict(zip(signature(tick).parameters, arguments, strict=True)))
+        return tick(*arguments)
+
+    monkeypatch.setattr("worldmodels.worlds.dream_tick.tick", recording)
+    return told
 
 
 def play(world: DreamWorld, seeds: Sequence[int], ticks: int, action: float = SLOWLY) -> list[Step]:
@@ -43,37 +56,24 @@ def test_a_hotter_dream_is_more_uncertain(memory: MDNRNN, starts: Starts):
 
 
 def test_each_dream_has_a_temperature_of_its_own_from_its_seed(
-    memory: MDNRNN, starts: Starts, monkeypatch: pytest.MonkeyPatch
+    memory: MDNRNN, starts: Starts, given: list[dict[str, Any]]
 ):
-    used: list[Tensor] = []
-
-    def recording(*arguments: Any) -> object:
-        used.append(arguments[-2])
-        return tick(*arguments)
-
-    monkeypatch.setattr("worldmodels.worlds.dream_tick.tick", recording)
     world = DreamWorld(memory, starts, DreamConfig(temperature=1.5, temperature_spread=0.2))
     play(world, range(4000), 3)
+    used = [told["temperature"] for told in given]
     assert all(torch.equal(used[0], later) for later in used), "as long as it is dreamt"
     quarters = used[0].squeeze(1).quantile(torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]))
     assert_close(quarters, torch.tensor([1.2, 1.35, 1.5, 1.65, 1.8]), rtol=0, atol=0.02)
     play(world, [17], 1)
-    assert torch.equal(used[-1][0], used[0][17]), "alone as among thousands"
+    assert torch.equal(given[-1]["temperature"][0], used[0][17]), "alone as among thousands"
 
 
 def test_with_dropout_heads_miss_a_share_of_the_units_and_other_ones_at_each_tick(
-    memory: MDNRNN, starts: Starts, monkeypatch: pytest.MonkeyPatch
+    memory: MDNRNN, starts: Starts, given: list[dict[str, Any]]
 ):
-    kept: list[Tensor] = []
-
-    def recording(*arguments: Any) -> object:
-        kept.append(arguments[-1])
-        return tick(*arguments)
-
-    monkeypatch.setattr("worldmodels.worlds.dream_tick.tick", recording)
     steps = play(DreamWorld(memory, starts, DreamConfig(dropout=0.2)), range(2000), 2)
     plain = play(DreamWorld(memory, starts, DreamConfig()), range(2000), 2)
-    size = memory.config.latent_size
+    kept, size = [told["kept"] for told in given[:2]], memory.config.latent_size
     assert_close(steps[0].features[:, size:], plain[0].features[:, size:])  # memory is what it was
     assert not torch.allclose(steps[0].features[:, :size], plain[0].features[:, :size])
     assert float((kept[0] == 0).float().mean()) == pytest.approx(0.2, abs=0.01)
@@ -82,29 +82,22 @@ def test_with_dropout_heads_miss_a_share_of_the_units_and_other_ones_at_each_tic
 
 
 def test_action_noise_is_smooth_stays_in_bounds_and_follows_the_seed(
-    memory: MDNRNN, starts: Starts, monkeypatch: pytest.MonkeyPatch
+    memory: MDNRNN, starts: Starts, given: list[dict[str, Any]]
 ):
-    done: list[Tensor] = []
-
-    def recording(config: MDNRNNConfig, weights: object, z: Tensor, action: Tensor, *rest: object) -> object:
-        done.append(action)
-        return tick(config, weights, z, action, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr("worldmodels.worlds.dream_tick.tick", recording)
     config = DreamConfig(action_noise=0.2, noise_correlation=0.9)
     bounds = (torch.tensor([-1.0, -0.6]), torch.tensor([1.0, -0.4]))
     world = DreamWorld(memory, starts, config, action_bounds=bounds)
     play(world, range(400), 80, -0.5)
-    away = torch.stack(done, dim=1) + 0.5  # (400, 80, 2)
+    away = torch.stack([told["action"] for told in given], dim=1) + 0.5  # (400, 80, 2)
     settled = away[:, 40:, 0]
     assert float(settled.mean()) == pytest.approx(0, abs=0.02)
     assert float(settled.std()) == pytest.approx(0.2, abs=0.01)
     neighbours = torch.stack([settled[:, :-1].flatten(), settled[:, 1:].flatten()])
     assert float(torch.corrcoef(neighbours)[0, 1]) == pytest.approx(0.9, abs=0.02)
     assert float(away[..., 1].abs().max()) <= 0.1 + 1e-6
-    done.clear()
+    given.clear()
     play(world, [17], 80, -0.5)
-    assert_close(torch.stack(done, dim=1)[0] + 0.5, away[17])
+    assert_close(torch.stack([told["action"] for told in given], dim=1)[0] + 0.5, away[17])
 
 
 @pytest.mark.parametrize(

@@ -53,16 +53,15 @@ def save_mean(path: Path, members: Sequence[Path], made_from: Mapping[str, str])
 
     Such a C acts as the mean of the members' outputs before they are squashed.
     """
-    found = [load_controller(member, made_from) for member in members]
-    progress = [load_checkpoint(member, kind="controller").progress for member in members]
-    parameters = torch.stack([parameters for _, parameters, _ in found]).double().mean(dim=0).float()
-    steps = sum(one.get("game_steps", 0) for one in progress)
+    found = [load_checkpoint(member, kind="controller", made_from=made_from) for member in members]
+    parameters = torch.stack([one.weights["parameters"] for one in found]).double().mean(dim=0).float()
+    steps = sum(one.progress.get("game_steps", 0) for one in found)
     return save_checkpoint(
         path,
         kind="controller",
-        config=asdict(found[0][0]),
+        config=found[0].config,
         weights={"parameters": parameters},
-        progress={**progress[0], "members": len(members), "game_steps": steps},
+        progress={**found[0].progress, "members": len(members), "game_steps": steps},
         made_from=made_from,
     )
 

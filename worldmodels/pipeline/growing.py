@@ -86,15 +86,17 @@ def grow(
         }
         evolution = replace(experiment.evolution, generations=generations, search=experiment.search(round))
         members = [path] if ensemble == 1 else [work.run.controller_member(round, m) for m in range(ensemble)]
-        played = actual_world(work, vision, memory, features, horizon) if where == "actual" else None
-        with played or nullcontext(dreaming) as world:
-            worlds = [world, *others]
-            for member, found in enumerate(members):
-                told["path"], told["log_name"] = found, log_name + (f"-member-{member}" if member else "")
-                told["seed"] = search_seed(work, evolution_seed, member)
-                if found.exists():
-                    load_controller(found, made_from)  # before the search was stopped; not one of another M
-                elif evolution.search == "gradient":
+        for member, found in enumerate(members):
+            if found.exists():
+                load_controller(found, made_from)  # found before the stage was stopped; not one of another M
+                continue
+            told["path"], told["log_name"] = found, log_name + (f"-member-{member}" if member else "")
+            told["seed"] = search_seed(work, evolution_seed, member)
+            # A member plays in games of its own, whose steps it counts.
+            played = actual_world(work, vision, memory, features, horizon) if where == "actual" else None
+            with played or nullcontext(dreaming) as world:
+                worlds = [world, *others]
+                if evolution.search == "gradient":
                     learn(work.run, experiment.controller, evolution, experiment.gradient, worlds, **told)
                 else:
                     evolve(work.run, experiment.controller, evolution, worlds, **told)

@@ -22,9 +22,7 @@ class DreamConfig:
 
     temperature: float = 1.0  # above 1: a more uncertain dream, which is harder to cheat
     temperature_spread: float = 0.0  # each dream has its own, drawn evenly from temperature * (1 ± this)
-    dropout: float = (
-        0.0  # share of M's units that its heads do not see at a tick; M learns with `memory.dropout`
-    )
+    dropout: float = 0.0  # share of M's units that its heads do not see at a tick, as `memory.dropout`
     horizon: int = 250  # ticks
     openings: float = 0.5  # share of the dreams that begin where episodes begin, with an empty memory
     starts: int = 2048  # openings, and as many later moments, kept in the bank
@@ -34,9 +32,7 @@ class DreamConfig:
     # "drawn": it ends by chance, as often as M holds it likely.
     ends: Literal["cut-off", "drawn"] = "cut-off"
     lap: float | None = None  # points of road after which a dream ends, as the game does; None: never
-    missed: float = (
-        0.0  # points of road that a tick without reward leaves behind: of a lap, and of what C has missed
-    )
+    missed: float = 0.0  # points of road that a tick without reward leaves behind
 
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and math.isfinite(self.temperature)):

@@ -28,7 +28,7 @@ class Step(NamedTuple):
     terminated: Tensor  # (B,) bool: the game is over
     truncated: Tensor  # (B,) bool: cut off by the horizon or by the game's own limit, and not terminated
     missed: Tensor | None = (
-        None  # (B,) tiles of the road left behind untouched, guessed in a dream; None: nobody counts
+        None  # (B,) tiles of the road left behind untouched; None: nobody counts or guesses
     )
     chance: Tensor | None = None  # (B,) of an end with this tick, where ends are drawn; None: they are not
 
