@@ -59,11 +59,22 @@ def test_a_run_stopped_between_searches_ends_as_if_it_had_not_been(
     assert results(copy.path) == results(run.path)
 
 
+@pytest.mark.parametrize("search", ["auto", "gradient"])
 def test_each_search_in_the_game_counts_its_own_steps(
-    tiny: list[str], tmp_path: Path, results: Callable[[Path], dict[str, Any]]
+    search: str, tiny: list[str], tmp_path: Path, results: Callable[[Path], dict[str, Any]]
 ):
     whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
-    options = ["--rounds.worlds", "dream", "actual", "--rounds.ensemble", "1", "2"]
+    options = [
+        "--rounds.worlds",
+        "dream",
+        "actual",
+        "--rounds.ensemble",
+        "1",
+        "2",
+        "--rounds.searches",
+        "auto",
+    ]
+    options += [search, "--gradient.games", "4", "--gradient.batch-size", "64"]
     assert main(["train", "toy", "--run", str(whole.path), *tiny, *options]) == 0
     shutil.copytree(whole.path, stopped.path)
     for path in (stopped.controller(1), stopped.controller_member(1, 1), stopped.dream_score(1)):
