@@ -45,12 +45,15 @@ class RoundsConfig:
     searches: tuple[str, ...] = ()  # as evolution.search, of each round; empty: that in every round
     ensemble: tuple[int, ...] = (1,)  # searches from other random numbers, of whose Cs' weights C is the mean
     posteriors: tuple[float, ...] = ()  # as memory.posterior, of each round; empty: that in every round
+    noises: tuple[float, ...] = ()  # as noise.sigma, with which a round collects; empty: that in every round
 
     def __post_init__(self) -> None:
         if any(not 0 < temperature < float("inf") for temperature in self.temperatures):
             raise ValueError(f"rounds.temperatures must be positive numbers, got {self.temperatures}")
         if any(not 0 <= posterior <= 1 for posterior in self.posteriors):
             raise ValueError(f"rounds.posteriors must lie in [0, 1], got {self.posteriors}")
+        if any(not 0 <= noise < float("inf") for noise in self.noises):
+            raise ValueError(f"rounds.noises must be finite and not negative, got {self.noises}")
         if not self.worlds or not set(self.worlds) <= set(WORLDS):
             raise ValueError(f"rounds.worlds must be of {' and '.join(WORLDS)}, got {self.worlds}")
         if self.count < 1:
@@ -141,3 +144,7 @@ class Experiment:
     def posterior(self, round: int) -> float:
         """With which share of V's standard deviation a round's M learns from latents."""
         return at_round(self.rounds.posteriors or (self.memory.posterior,), round)
+
+    def exploring(self, round: int) -> ActionNoise:
+        """The noise with which the C of the round before explores in a round."""
+        return replace(self.noise, sigma=at_round(self.rounds.noises or (self.noise.sigma,), round))

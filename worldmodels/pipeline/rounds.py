@@ -49,7 +49,9 @@ def collect_round(work: Work, round: int) -> Done:
         segments = [(work.driver(parts), config.trials, work.ticks, None)]
         if round < work.experiment.rounds.count:
             exploring = at_round(config.episodes, round - 1)
-            segments.append((work.driver(parts, work.experiment.noise), exploring, ticks, config.patience))
+            segments.append(
+                (work.driver(parts, work.experiment.exploring(round)), exploring, ticks, config.patience)
+            )
     episodes = sum(count for _, count, _, _ in segments)
     seeds = work.seeds(round, episodes)
     stored = set(store.indices())

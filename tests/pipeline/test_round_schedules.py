@@ -1,0 +1,54 @@
+"""What a round may have of its own: the share of V's noise with which M learns, the noise with which C explores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worldmodels.cli import main
+from worldmodels.experiments import RoundsConfig
+from worldmodels.presets import preset
+
+
+def test_a_schedule_holds_on_and_without_one_every_round_learns_alike():
+    experiment = preset("toy", "demo")
+    scheduled = replace(experiment, rounds=replace(experiment.rounds, posteriors=(1.0, 0.3)))
+    assert [scheduled.posterior(round) for round in range(3)] == [1.0, 0.3, 0.3]
+    less = replace(experiment, memory=replace(experiment.memory, posterior=0.5))
+    assert [less.posterior(round) for round in range(2)] == [0.5, 0.5]
+    with pytest.raises(ValueError, match=r"rounds.posteriors must lie in \[0, 1\], got \(1.0, 1.1\)"):
+        RoundsConfig(posteriors=(1.0, 1.1))
+
+
+def test_a_round_explores_with_its_own_noise_on_as_many_episodes():
+    experiment = preset("car-racing", "dream")
+    scheduled = replace(experiment, rounds=replace(experiment.rounds, noises=(0.5, 0.3, 0.1)))
+    assert [scheduled.exploring(round).sigma for round in range(4)] == [0.5, 0.3, 0.1, 0.1]
+    assert all(replace(scheduled.exploring(round), sigma=0.15) == scheduled.noise for round in range(4))
+    always = replace(experiment, rounds=replace(experiment.rounds, noises=()))
+    assert always.exploring(3) == always.noise
+    with pytest.raises(ValueError, match=r"rounds.noises must be finite and not negative, got \(-0.1,\)"):
+        RoundsConfig(noises=(-0.1,))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "settings"), [("posteriors", ("1.0", "0.0")), ("noises", ("0.3", "0.9"))]
+)
+def test_a_rounds_own_setting_changes_its_m_and_none_before(
+    schedule: str,
+    settings: tuple[str, str],
+    toy_run: Path,
+    tmp_path: Path,
+    tiny: list[str],
+    one_thread: Callable[[], Any],
+):
+    run = tmp_path / "run"
+    with one_thread():
+        assert main(["train", "toy", "--run", str(run), *tiny, f"--rounds.{schedule}", *settings]) == 0
+    first, second = "memory/round-00.safetensors", "memory/round-01.safetensors"
+    assert (run / first).read_bytes() == (toy_run / first).read_bytes()
+    assert (run / second).read_bytes() != (toy_run / second).read_bytes()
