@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pytest
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 settings.register_profile("worldmodels", deadline=None, derandomize=True, database=None)
 settings.load_profile("worldmodels")
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 class RandomLatents(Protocol):
@@ -68,3 +72,10 @@ def one_thread() -> Callable[[], AbstractContextManager[None]]:
         torch.set_num_threads(before)
 
     return computing
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """script("ppo"): one of benchmarks/, no package, as a module; what it needs of those beside it is found."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module
