@@ -16,7 +16,7 @@ from worldmodels.envs.pool import GamePool
 from worldmodels.experiments import Experiment
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.vision.vae import VAE
-from worldmodels.worlds.actual import ActualWorld, Senses
+from worldmodels.worlds.actual import GAMES_AT_ONCE, ActualWorld, Senses
 from worldmodels.worlds.state import Step, feature_size
 
 
@@ -51,8 +51,8 @@ class Player:
 
     @property
     def batch(self) -> int:
-        """Games that an evaluation plays at once."""
-        return self.settings.evaluation.batch
+        """Games at once: as many as a search in the game plays; of engines of their own as many as an evaluation."""
+        return self.settings.evaluation.batch if self.spec.name == "take-cover" else GAMES_AT_ONCE
 
     def world(self, pool: GamePool) -> ActualWorld:
         """These games as C meets them."""
