@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from worldmodels.evolution.controllers import load_controller, save_mean
 from worldmodels.experiments import Experiment, at_round
 from worldmodels.pipeline.ending import actual_score
 from worldmodels.pipeline.growing import grow
-from worldmodels.pipeline.temperature import refuse_less_than_one
+from worldmodels.pipeline.temperature import checked_temperature, refuse_less_than_one
 from worldmodels.pipeline.work import Parts, Work, open_run
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.files import read_json, write_json
@@ -38,6 +39,12 @@ from worldmodels.runs.seeds import stream
 from worldmodels.runs.settings import from_json
 
 OF_A_SEARCH = ("dream", "evolution", "gradient")  # groups of settings that V and M know nothing of
+ELSEWHERE = (
+    "dream.temperature",
+    "dream.horizon",
+    "evolution.generations",
+    "evolution.search",
+)  # the round has its own
 
 
 def main() -> None:
@@ -64,7 +71,9 @@ def main() -> None:
     changed = replace(work, experiment=with_settings(work.experiment, options.settings))
     told = {
         "round": round,
-        "temperature": options.temperature or work.temperature(round),
+        "temperature": checked_temperature(
+            work.temperature(round) if options.temperature is None else options.temperature
+        ),
         "generations": options.generations or at_round(work.experiment.rounds.generations, round),
     }
     folder = work.run.path / "searches" / options.name
@@ -98,7 +107,7 @@ def with_settings(experiment: Experiment, settings: list[str]) -> Experiment:
     for setting in settings:
         name, given, value = setting.partition("=")
         group, _, field = name.partition(".")
-        if not given or group not in OF_A_SEARCH or field not in content[group]:
+        if not given or group not in OF_A_SEARCH or field not in content[group] or name in ELSEWHERE:
             raise UserError(
                 f"{setting} is no setting of a search; give for example dream.temperature_spread=0.3"
             )
@@ -109,7 +118,7 @@ def with_settings(experiment: Experiment, settings: list[str]) -> Experiment:
     return from_json(Experiment, content)
 
 
-def played(work: Work, path: Any, round: int, episodes: int, backend: str) -> np.ndarray:
+def played(work: Work, path: Path, round: int, episodes: int, backend: str) -> np.ndarray:
     """What a C earns in the game, (episodes,); kept beside it."""
     record = path.with_suffix(f".{backend}-{episodes}.json")
     if not record.exists():

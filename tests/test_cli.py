@@ -99,6 +99,12 @@ def test_version(capsys):
         ),
         ("train toy --evolution.generations=3", "type --rounds.generations"),
         (
+            "train car-racing --preset dream --noise.sigma 0.2",
+            "--noise.sigma gives way to rounds.noises in this preset: type --rounds.noises",
+        ),
+        ("train car-racing --preset dream --evolution.search gradient", "type --rounds.searches"),
+        ("train toy --rounds.posteriors 1 0.3 --memory.posterior 0.5", "type --rounds.posteriors"),
+        (
             "train toy --mdn_rnn.latent_size 5",
             "--mdn_rnn.latent_size follows from other settings: type --vae.latent",
         ),

@@ -67,7 +67,9 @@ def test_a_setting_changes_the_search_and_its_name_cannot_be_taken_twice(
         search("plain", "evolution.sigma=0.7", "--streams", "1")
 
 
-@pytest.mark.parametrize("setting", ["memory.dropout=0.1", "dream.warmth=2", "gradient.noise"])
+@pytest.mark.parametrize(
+    "setting", ["memory.dropout=0.1", "dream.warmth=2", "gradient.noise", "dream.temperature=2"]
+)
 def test_what_no_search_knows_is_refused(script: Script, setting: str):
     with pytest.raises(UserError, match=rf"{setting} is no setting of a search"):
         script("searches").with_settings(preset("toy", "demo"), [setting])

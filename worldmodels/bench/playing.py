@@ -4,10 +4,10 @@ Raw is the backend alone: EnvPool's batch on its threads, or one game in each of
 play many steps at once. An action is held for all of them, the game paints every frame itself, and only the last one is
 resized, so that next to nothing of the time is ours. The agent plays as many games at once as a search in the game does
 (Take Cover, where each is an engine of its own, as many as an evaluation): V and M over the batch, C's actions, every
-frame resized. The plain one plays a single game, one frame after another. An action
-is held for one step. Where a painter of ours need not paint every frame the agent also plays as the demo's does, with
-actions held for HELD steps, and where one sketches it plays either way with sketches; the floor of these is the fastest
-backend alone, which they may pass, since a library paints whole pictures.
+frame resized. The plain one plays a single game, one frame after another. An action is held for one step. Where a
+painter of ours need not paint every frame the agent also plays as the demo's does, with actions held for HELD steps,
+and where one sketches it plays either way with sketches; the floor of these is the fastest backend alone, which they
+may pass, since a library paints whole pictures.
 
 Games begin anew between the timed samples and not inside them: both raw and the agent are without their resets.
 """

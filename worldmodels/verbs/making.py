@@ -21,6 +21,13 @@ DERIVED = {
     "--controller.feature-size": None,
     "--controller.action-kinds": None,
 }
+# Settings in whose place a schedule stands, of `rounds`, where it is given.
+SCHEDULED = {
+    "--dream.temperature": "temperatures",
+    "--noise.sigma": "noises",
+    "--evolution.search": "searches",
+    "--memory.posterior": "posteriors",
+}
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -55,6 +62,12 @@ def train(arguments: Sequence[str]) -> None:
         asked = parse(train, Train, rest, "train GAME", also=presets.described())
     except ValueError as error:  # of the experiment as a whole; tyro reports those of its parts itself
         raise UserError(str(error)) from error
+    for option in options(rest):
+        schedule = SCHEDULED.get(option.replace("_", "-"))
+        if schedule and getattr(asked.experiment.rounds, schedule):
+            raise UserError(
+                f"{option} gives way to rounds.{schedule} in this preset: type --rounds.{schedule}"
+            )
     if asked.experiment.game != game:
         raise UserError(f"--game {asked.experiment.game}: type worldmodels train {asked.experiment.game}")
     settings = [option for option in options(rest) if option not in ("--run", "--device")]
