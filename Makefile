@@ -5,6 +5,8 @@ PYTHON ?= python3
 SEED ?= 0
 RUN ?= runs/demo
 ARGS ?=
+# Processes that test, each with its share of the cores; one more is 1 to 2 GB of memory.
+TESTERS ?= logical --maxprocesses 4
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -47,7 +49,7 @@ play: install
 	$(BIN)/worldmodels play "$(if $(filter command line,$(origin RUN)),$(RUN),pretrained:car-racing-demo)"
 
 test: install
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""What holds for every test: hypothesis tries the same examples everywhere and keeps no database; one browser."""
+"""What holds for every test: its share of the cores, hypothesis's examples, the same everywhere, and one browser."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from worldmodels.rollouts.latents import LatentEpisode
+
+# Processes of tests beside each other share the cores, and so do the programs that they start. PyTorch's threads wait for
+# each other at every operation: more threads than cores are several times slower. It is read when torch is imported.
+TESTERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if TESTERS > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // TESTERS)))
 
 settings.register_profile("worldmodels", deadline=None, derandomize=True, database=None)
 settings.load_profile("worldmodels")
