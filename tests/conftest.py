@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from worldmodels.rollouts.latents import LatentEpisode
 
-# Processes of tests beside each other share the cores, and so do the programs that they start. PyTorch's threads wait for
-# each other at every operation: more threads than cores are several times slower. It is read when torch is imported.
+# Processes that test share the cores, and so do the programs that they start. PyTorch's threads wait for each other at
+# every operation: with more threads than cores all are several times slower. It is read when torch is imported.
 TESTERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 if TESTERS > 1:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // TESTERS)))

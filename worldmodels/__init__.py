@@ -20,7 +20,7 @@ import gymnasium
 from worldmodels.errors import UserError
 
 if TYPE_CHECKING:
-    from worldmodels.worlds.agent import Agent
+    from worldmodels.worlds.agent import Agent, Controller
     from worldmodels.worlds.dream_env import DreamVectorEnv
 
 __all__ = ["UserError", "load_agent", "make_dream"]
@@ -32,18 +32,20 @@ gymnasium.register(
 )
 
 
-def load_agent(run: str | Path, device: str = "auto") -> Agent:
+def load_agent(run: str | Path, device: str = "auto", *, controller: Controller | None = None) -> Agent:
     """The trained agent of a run, for any loop over the game.
 
     Args:
         run: a run folder, or "pretrained:NAME".
         device: "auto" (a GPU if there is one), "cpu" or "cuda".
+        controller: a C of your own in the place of the run's: what C sees, (N, F) float32 as `make_dream` gives it, to
+            actions (N, A) as `make_dream` takes them. They are clipped to the game's range, and held as the run's are.
     Raises:
         UserError: when the folder is no run, or has no controller yet.
     """
     from worldmodels.pipeline.evaluate import load_agent
 
-    return load_agent(run, device)
+    return load_agent(run, device, controller)
 
 
 def make_dream(

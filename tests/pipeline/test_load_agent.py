@@ -85,6 +85,30 @@ def test_actions_are_held_as_in_training(toy_run):
     np.testing.assert_allclose(actions[::4], seldom, rtol=1e-5)
 
 
+def test_a_controller_of_ones_own_drives_in_the_dream_and_in_the_game(toy_run):
+    """The run's own C, written by hand over what `make_dream` shows, does in the game what the run's does."""
+    own = worldmodels.load_agent(toy_run, device="cpu")
+    weights = own.parameters.numpy()
+
+    def mine(seen: np.ndarray) -> np.ndarray:
+        return np.tanh(seen @ weights[:-1, None] + weights[-1])
+
+    dreams = worldmodels.make_dream(toy_run, num_envs=3, device="cpu")
+    seen, _ = dreams.reset(seed=1)
+    assert dreams.action_space.contains(mine(seen))
+    agent = worldmodels.load_agent(toy_run, device="cpu", controller=mine)
+    np.testing.assert_allclose(drive(agent, [3, 4]), drive(own, [3, 4]), rtol=1e-3)
+
+
+def test_actions_of_ones_own_are_clipped_and_what_is_none_is_refused(toy_run):
+    far = worldmodels.load_agent(toy_run, controller=lambda seen: np.full((len(seen), 1), 7.0))
+    assert far.act(toy_frames(1)) == [[1.0]]
+    for wrong in (np.zeros(1), np.zeros((1, 2)), np.full((1, 1), np.nan)):
+        agent = worldmodels.load_agent(toy_run, controller=lambda seen, wrong=wrong: wrong)
+        with pytest.raises(ValueError, match=r"the controller must give \(1, 1\) finite numbers"):
+            agent.act(toy_frames(1))
+
+
 @pytest.mark.parametrize(
     ("frames", "message"),
     [

@@ -13,7 +13,7 @@ from worldmodels.pipeline.work import open_run
 from worldmodels.report.video import ENDINGS
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.pretrained import run_folder
-from worldmodels.worlds.agent import Agent
+from worldmodels.worlds.agent import Agent, Controller
 
 
 def evaluate_with(
@@ -73,10 +73,10 @@ def film(run: RunFolder, out: Path, steps: int, temperature: float, seed: int, d
     )
 
 
-def load_agent(run: str | Path, device: str = "auto") -> Agent:
+def load_agent(run: str | Path, device: str = "auto", controller: Controller | None = None) -> Agent:
     """The trained agent of a run, see `worldmodels.load_agent`."""
     work = open_run(run_folder(run), device)
-    return work.agent(work.best())
+    return work.agent(work.best(), controller)
 
 
 def _checked(temperature: float) -> float:

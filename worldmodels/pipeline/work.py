@@ -39,7 +39,7 @@ from worldmodels.vision.encode import encode_episode
 from worldmodels.vision.train import load_vision
 from worldmodels.vision.vae import VAE
 from worldmodels.worlds.actual import Senses
-from worldmodels.worlds.agent import Agent
+from worldmodels.worlds.agent import Agent, Controller
 from worldmodels.worlds.dream import DreamWorld
 from worldmodels.worlds.dream_tick import DreamConfig
 from worldmodels.worlds.policy import ActionNoise, ControllerPolicy
@@ -224,8 +224,8 @@ class Work:
         rng = numpy_stream(self.experiment.seed, "starts", round)
         return gather_starts(memory, self.seen(round), count, rng)
 
-    def agent(self, parts: Parts) -> Agent:
-        """The agent as `load_agent` gives it."""
+    def agent(self, parts: Parts, controller: Controller | None = None) -> Agent:
+        """The agent as `load_agent` gives it, with another C in its place where there is one."""
         return Agent(
             self.spec,
             parts.vision,
@@ -233,6 +233,7 @@ class Work:
             parts.config,
             parts.parameters,
             self.experiment.action_repeat,
+            controller,
         )
 
     def seeds(self, round: int, count: int) -> list[int]:

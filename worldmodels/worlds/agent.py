@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from worldmodels.memory.mdn_rnn import MDNRNN, Recurrent, advance
 from worldmodels.vision.vae import VAE, pixels
 from worldmodels.worlds.state import features
 
+Controller = Callable[[np.ndarray], np.ndarray]
+"""A C of anybody's making: what C sees (N, F) float32 to actions (N, A), in the units of the dream's action space."""
+
 
 class Agent:
     """V, M and C at the wheel of `num_envs` games.
@@ -22,6 +25,9 @@ class Agent:
         action = agent.act(frame[None])[0]     # at every step of the game
 
     An agent trained with actions held for k steps holds them here too: it looks at every k-th frame.
+
+    Args:
+        controller: acts in the place of a C with `parameters`; its actions are clipped to the game's range.
     """
 
     def __init__(
@@ -32,10 +38,11 @@ class Agent:
         config: ControllerConfig,
         parameters: Tensor,
         action_repeat: int,
+        controller: Controller | None = None,
     ) -> None:
         self.spec, self.vision, self.model, self.config = spec, vision, memory, config
         self.weights, self.parameters, self.action_repeat = memory.tick_weights(), parameters, action_repeat
-        self.device = self.weights.head.device
+        self.controller, self.device = controller, self.weights.head.device
         self.reset()
 
     def reset(self, num_envs: int = 1) -> None:
@@ -61,7 +68,8 @@ class Agent:
         Returns:
             What the environment's action space takes: (N, A) float32, or (N,) int64 where its actions are numbered.
         Raises:
-            ValueError: for frames of another shape, number or dtype.
+            ValueError: for frames of another shape, number or dtype, and for a controller that gives other than (N, A)
+                finite numbers.
         """
         frames = self._frames(frames)
         if len(frames) != len(self._steps):
@@ -82,11 +90,21 @@ class Agent:
             memory = Recurrent(*(torch.where(first, 0.0, part) for part in memory))
             seen = torch.from_numpy(self.spec.observe(frames[looking])).to(self.device)
             z, _ = self.vision.encode(pixels(seen))
-            chosen = act(self.config, self.parameters[None], features(self.config.features, z, memory)[None])
-            self._z[rows], self._actions[rows] = z, chosen[0]
+            self._z[rows], self._actions[rows] = z, self._chosen(features(self.config.features, z, memory))
             self._memory.h[rows], self._memory.c[rows] = memory
         self._steps += 1
         return self.spec.game_actions(self._actions.cpu().numpy().copy())
+
+    def _chosen(self, seen: Tensor) -> Tensor:
+        """Actions (N, A) of C, or of the controller in its place, for what it sees (N, F)."""
+        if self.controller is None:
+            return act(self.config, self.parameters[None], seen[None])[0]
+        given = np.asarray(self.controller(seen.cpu().numpy()), np.float32)
+        shape = (len(seen), self.config.action_size)
+        if given.shape != shape or not np.isfinite(given).all():
+            raise ValueError(f"the controller must give {shape} finite numbers, gave {given.shape}: {given}")
+        actions = np.clip(given, self.spec.action_low, self.spec.action_high)
+        return torch.from_numpy(actions).to(self.device)
 
     def _frames(self, given: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
         """The frames (N, H, W, 3) uint8 of what `act` was given."""
