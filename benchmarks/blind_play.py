@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from sentences import in_a_sentence, run_of
 
+from worldmodels.evaluation.score import mean_and_error
 from worldmodels.pipeline.temperature import checked_temperature, refuse_less_than_one
 from worldmodels.pipeline.work import Work
 from worldmodels.worlds.dream_tick import DreamConfig
@@ -78,14 +79,15 @@ def main() -> None:
         checked_temperature(asked.temperature)
     work = run_of(asked.run, "take-cover")
     config = work.experiment.dream
-    config = replace(config, temperature=asked.temperature or config.temperature)
+    config = replace(config, temperature=asked.temperature or work.temperature(work.best().round))
     print(f"{asked.episodes} episodes and {asked.dreams} dreams at temperature {config.temperature:g}")
     print("| policy | game | dream |\n|---|---|---|")
     for policy in POLICIES:
-        game = in_the_game(work, policy, range(asked.seed, asked.seed + asked.episodes))
-        dream = in_the_dream(work, policy, range(asked.seed, asked.seed + asked.dreams), config)
+        episodes, dreams = (range(asked.seed, asked.seed + count) for count in (asked.episodes, asked.dreams))
+        game = mean_and_error(in_the_game(work, policy, episodes))
+        dream = mean_and_error(in_the_dream(work, policy, dreams, config))
         print(
-            f"| {policy} | {game.mean():.0f} ± {game.std(ddof=1):.0f} | {dream.mean():.0f} ± {dream.std(ddof=1):.0f} |",
+            f"| {policy} | {game['mean']:.0f} ± {game['std']:.0f} | {dream['mean']:.0f} ± {dream['std']:.0f} |",
             flush=True,
         )
 

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from worldmodels.controller.linear import act
 from worldmodels.errors import UserError
+from worldmodels.evaluation.score import mean_and_error
 from worldmodels.pipeline.temperature import checked_temperature
-from worldmodels.pipeline.work import Parts, Work, mean_and_error
+from worldmodels.pipeline.work import Parts, Work
 from worldmodels.worlds.actual import Senses
 from worldmodels.worlds.dream import DreamWorld
 from worldmodels.worlds.dream_tick import DreamConfig

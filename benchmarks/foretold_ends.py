@@ -18,9 +18,10 @@ from sentences import in_a_sentence
 from torch import Tensor
 
 from worldmodels.controller.linear import act
+from worldmodels.evaluation.score import mean_and_error
 from worldmodels.memory.mdn_rnn import look_ahead
 from worldmodels.pipeline.temperature import refuse_less_than_one
-from worldmodels.pipeline.work import Parts, Work, mean_and_error, open_run
+from worldmodels.pipeline.work import Parts, Work, open_run
 from worldmodels.runs.pretrained import run_folder
 from worldmodels.worlds.actual import ActualWorld, Senses
 from worldmodels.worlds.state import Step

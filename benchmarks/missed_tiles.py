@@ -17,8 +17,8 @@ import numpy as np
 from sentences import in_a_sentence, run_of
 
 import worldmodels
+from worldmodels.evaluation.score import mean_and_error
 from worldmodels.pipeline.temperature import refuse_less_than_one
-from worldmodels.pipeline.work import mean_and_error
 
 LENGTHS = (1, 3, 6, 10, 20, 10_000)  # tiles of a stretch, bounds of what is printed
 HALF_A_ROAD = 20 / 3  # the game's lengths

@@ -74,6 +74,8 @@ def train(
         if not waiting:
             return record
         state = load_checkpoint(state_path, kind="ppo") if state_path.exists() else None
+        if state is not None and differences(state.config, asdict(plan)):
+            raise UserError(f"{state_path} is of other settings; delete it, or choose another --run")
         if state is None and done:
             raise UserError(f"{state_path} is gone, and {record_path} goes on from it; choose another --run")
         learner = Learner(plan, Spent(**state.progress) if state else Spent(), device, processes)

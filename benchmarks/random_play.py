@@ -20,6 +20,7 @@ from sentences import in_a_sentence
 
 from worldmodels.envs.game import GameSpec, game
 from worldmodels.envs.pool import EpisodePool, open_pool
+from worldmodels.evaluation.score import mean_and_error
 from worldmodels.pipeline.temperature import refuse_less_than_one
 from worldmodels.runs.seeds import numpy_stream
 
@@ -48,11 +49,12 @@ def main() -> None:
             began = time.perf_counter()
             batches = [seeds[first : first + options.batch] for first in range(0, len(seeds), options.batch)]
             scores = np.concatenate([play(pool, batch, hold) for batch in batches])  # (N,)
-            std = scores.std(ddof=1)
+            score = mean_and_error(scores)
             name = "uniform" if hold == 1 else f"held for {hold}"
             print(
-                f"{name:<12} {scores.mean():8.1f} ± {std:6.1f} ± {std / np.sqrt(len(scores)):5.1f}   {len(scores)} "
-                f"(smallest {scores.min():.1f}, largest {scores.max():.1f}; {time.perf_counter() - began:.0f} s)"
+                f"{name:<12} {score['mean']:8.1f} ± {score['std']:6.1f} ± {score['standard_error']:5.1f}   "
+                f"{len(scores)} (smallest {scores.min():.1f}, largest {scores.max():.1f}; "
+                f"{time.perf_counter() - began:.0f} s)"
             )
 
 

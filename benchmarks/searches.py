@@ -25,6 +25,7 @@ import numpy as np
 from sentences import in_a_sentence
 
 from worldmodels.errors import UserError
+from worldmodels.evaluation.score import mean_and_error
 from worldmodels.evolution.controllers import load_controller, save_mean
 from worldmodels.experiments import Experiment, at_round
 from worldmodels.pipeline.ending import actual_score
@@ -68,6 +69,8 @@ def main() -> None:
     work = open_run(run_folder(options.run), "cpu")
     refuse_released(work.run, "trained on", unless_copy=True)
     round = work.best().round if options.round is None else options.round
+    if not 0 <= round < work.experiment.rounds.count:
+        raise UserError(f"--round must lie in 0..{work.experiment.rounds.count - 1}, got {round}")
     changed = replace(work, experiment=with_settings(work.experiment, options.settings))
     told = {
         "round": round,
@@ -132,7 +135,7 @@ def played(work: Work, path: Path, round: int, episodes: int, backend: str) -> n
 
 def line(name: str, dream: dict[str, Any], scores: np.ndarray) -> None:
     """Print the scores of a C."""
-    error = scores.std(ddof=1) / len(scores) ** 0.5 if len(scores) > 1 else 0.0
+    error = mean_and_error(scores)["standard_error"]
     print(
         f"  {name:<12} dream {dream['mean']:6.0f} ± {dream['standard_error']:.0f}   game {scores.mean():6.0f} ± "
         f"{error:.0f}, median {np.median(scores):.0f}, lower quartile {np.quantile(scores, 0.25):.0f}, "

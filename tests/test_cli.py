@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from worldmodels import cli, presets
+from worldmodels.pipeline.train import begin
 from worldmodels.runs import folder
+from worldmodels.runs.folder import RunFolder
 
 
 def say(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -259,6 +261,13 @@ def test_a_folder_or_file_of_something_else_is_left_alone(capsys, tmp_path):
         assert f"{place} exists and is not a run folder; choose another --run" in said
         assert say(capsys, "evaluate", str(place))[0] == 2
     assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
+
+
+def test_a_beginning_that_was_killed_is_begun_again(tmp_path):
+    for name in (".lock", "experiment.json.tmp"):
+        (tmp_path / name).write_text("")
+    work = begin(RunFolder(tmp_path), presets.preset("toy", "demo"), "cpu")
+    assert work.run.experiment.exists()
 
 
 def disk_is_full(*_: object) -> None:

@@ -114,17 +114,20 @@ class Experiment:
                 "gradient.dream_missed needs dream.missed above 0, the points of road that a tick without reward "
                 "leaves behind: a dream knows of no tiles"
             )
-        if self.evolution.select_actual and max(self.rounds.ensemble) > 1:
+        rounds = range(self.rounds.count)
+        ensembles = max(at_round(self.rounds.ensemble, round) for round in rounds) > 1
+        if self.evolution.select_actual and ensembles:
             raise ValueError(
                 f"evolution.select_actual takes one C of a search, and rounds.ensemble {self.rounds.ensemble} the mean "
                 "of several searches'"
             )
-        if self.controller.hidden and max(self.rounds.ensemble) > 1:
+        if self.controller.hidden and ensembles:
             raise ValueError(
                 f"rounds.ensemble {self.rounds.ensemble} takes means of weights, which a C with a hidden layer "
                 f"(controller.hidden {self.controller.hidden}) does not bear"
             )
-        for search in sorted({self.search(round) for round in range(self.rounds.count)}):
+        for round in rounds:
+            search, dreamers = self.search(round), at_round(self.rounds.dreamers, round)
             try:
                 replace(self.evolution, search=search)
             except ValueError as error:
@@ -132,7 +135,7 @@ class Experiment:
             shared, name = self.evolution.repeats, "evolution.repeats"  # what an individual's dreams are
             if search == "gradient":
                 shared, name = self.gradient.dreams, "gradient.dreams"
-            if max(self.rounds.dreamers) > shared:
+            if dreamers > shared:
                 raise ValueError(
                     f"each of rounds.dreamers {self.rounds.dreamers} needs a dream, and {name} is {shared}"
                 )

@@ -177,8 +177,12 @@ gymnasium.register("Clumsy-v0", Clumsy)
 def test_programs_of_games_do_not_make_the_same_folder_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    (tmp_path / "clumsy.py").write_text(CLUMSY)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "games").mkdir()
+    (tmp_path / "games" / "clumsy.py").write_text(CLUMSY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join(["nothing", "games"])
+    )  # as seen from here, not from there
     spec = replace(game("take-cover"), gym_id="Clumsy-v0", module="clumsy", frame_key=None)
     with EpisodePool(spec, GymnasiumGames(spec, workers=1)) as pool:
         frames = pool.reset([10, 20, 30, 40, 50])

@@ -132,6 +132,22 @@ def test_rollouts_that_were_deleted_to_save_space_are_not_played_again(
         assert "has no episodes to begin a dream at; to play them again delete" in said
 
 
+def test_what_is_played_again_is_counted_with_what_was_played_before_it(toy_copy: Path, toy_run: Path):
+    for folder in (toy_copy / "rollouts").glob("round-*/"):
+        shutil.rmtree(folder)
+    (toy_copy / "rollouts/round-02.json").unlink()
+    assert main(["collect", str(toy_copy)]) == 0
+    for path in ("rollouts/round-02.json", "evaluation/round-01.json"):
+        assert (toy_copy / path).read_bytes() == (toy_run / path).read_bytes()
+
+
+def test_a_record_that_does_not_count_is_named(toy_copy: Path, capsys: pytest.CaptureFixture[str]):
+    (toy_copy / "rollouts/round-01.json").write_text('{"episodes": 6}')
+    not_yet(toy_copy, "rollouts/round-02.json")
+    said = refused(capsys, "collect", str(toy_copy))
+    assert "round-01.json does not say how much was played; delete it and run `worldmodels collect" in said
+
+
 def test_an_unfinished_training_that_is_damaged_is_named(toy_copy, capsys):
     not_yet(toy_copy, "memory/round-01.safetensors")
     path = toy_copy / "memory/round-01.resume.safetensors"
@@ -144,7 +160,7 @@ def test_a_memory_of_another_v_is_refused(toy_copy, capsys):
     (toy_copy / "controller/best.json").write_text(json.dumps({"round": 1}))
     said = refused(capsys, "evaluate", str(toy_copy), "--episodes", "1")
     assert f"{toy_copy}/memory/round-01.safetensors was made from another vision than the one in use" in said
-    assert f"run `worldmodels memory {toy_copy}` to make it again" in said
+    assert f"delete it and run `worldmodels memory {toy_copy}`" in said
 
 
 def test_v_and_m_exchanged_are_refused(toy_copy, capsys):

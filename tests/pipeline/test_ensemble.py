@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +102,14 @@ def test_searches_in_another_ms_dream_are_not_taken_for_this_ones(
 def test_nonsense_is_refused():
     with pytest.raises(ValueError, match=r"rounds.ensemble must be at least 1 in every round, got \(0,\)"):
         RoundsConfig(ensemble=(0,))
-    three = RoundsConfig(ensemble=(1, 3), worlds=("actual",))
+    three = RoundsConfig(count=2, ensemble=(1, 3), worlds=("actual",))
     with pytest.raises(ValueError, match="a C with a hidden layer"):
         Experiment(rounds=three, controller=ControllerConfig(hidden=4))
     with pytest.raises(ValueError, match="select_actual takes one C of a search"):
         Experiment(rounds=three, evolution=EvolutionConfig(meter_every=1, select_actual=True))
+    Experiment(
+        rounds=replace(three, count=1), controller=ControllerConfig(hidden=4)
+    )  # which has one search only
 
 
 def test_what_is_released_says_of_how_many_searches_its_c_is_the_mean(run: RunFolder, tmp_path: Path):

@@ -10,11 +10,12 @@ from PIL import Image
 
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
-from worldmodels.pipeline.media import compare, dream_along, film_drive, make_media
+from worldmodels.pipeline.media import compare, dream_along, film_dream, film_drive, make_media, openings
 from worldmodels.rollouts.episode import Episode
 from worldmodels.runs.folder import RunFolder
 from worldmodels.vision.encode import encode_frames
 from worldmodels.vision.vae import VAE, VAEConfig
+from worldmodels.worlds.dream import DreamWorld
 from worldmodels.worlds.dream_tick import DreamConfig
 
 CPU = torch.device("cpu")
@@ -59,36 +60,21 @@ def film(path) -> tuple[int, float, tuple[int, int]]:
 
 def test_everything_is_made_at_the_speed_of_the_game(tmp_path, vision):
     run = RunFolder(tmp_path)
-    memory = make_memory(predicts_reward=True, predicts_end=True)
-    with torch.no_grad():
-        memory.head.bias[-1] = -20  # a dream that does not end by itself
-    controller = (ControllerConfig(feature_size=LATENT + HIDDEN), torch.zeros(3 * (LATENT + HIDDEN + 1)))
+    memory = make_memory()
     episodes = [make_episode(16), make_episode(3, seed=1)]
-    slow = (
-        8.0  # steps a second, so that 14 seconds are few frames: two a second, with an action repeat of four
-    )
     written = make_media(
-        run,
-        vision,
-        memory,
-        episodes,
-        seed=0,
-        device=CPU,
-        controller=controller,
-        dream=DreamConfig(),
-        steps_per_second=slow,
-    )
-    names = ["reconstructions.png", "samples.png", "strip.png", "comparison.mp4", "dream.mp4"]
+        run, vision, memory, episodes, seed=0, device=CPU, fps=2
+    )  # so that few are many seconds
+    names = ["reconstructions.png", "samples.png", "strip.png", "comparison.mp4"]
     assert written == [run.media(name) for name in names]
     frames, fps, (height, width) = film(run.media("comparison.mp4"))
     assert (frames, fps) == (16 - 3 + 1, 2)
     assert width > 3 * 256 > height
-    assert film(run.media("dream.mp4"))[:2] == (14 * 2 + 1, 2)
     before = {path: path.read_bytes() for path in written}
     for path in written[:3]:
         with Image.open(path) as picture:
             assert picture.width > 1500
-    make_media(run, vision, memory, episodes, seed=0, device=CPU, dream=DreamConfig(), steps_per_second=slow)
+    make_media(run, vision, memory, episodes, seed=0, device=CPU, fps=2)
     assert all(path.read_bytes() == before[path] for path in written[:3])
     assert film(run.media("comparison.mp4")) == (frames, fps, (height, width))
 
@@ -99,44 +85,25 @@ def test_cs_dream_ends_as_the_run_says(tmp_path, vision):
     with torch.no_grad():
         memory.head.weight[-1] = 0
         memory.head.bias[-1] = -0.1
-    run = RunFolder(tmp_path)
+    controller, starts = (
+        ControllerConfig(feature_size=LATENT + HIDDEN),
+        openings(vision, memory, [make_episode(3)], CPU),
+    )
     lengths = {}
     for ends in ("cut-off", "drawn"):
-        make_media(
-            run,
-            vision,
-            memory,
-            [make_episode(3)],
-            seed=0,
-            device=CPU,
-            controller=(
-                ControllerConfig(feature_size=LATENT + HIDDEN),
-                torch.zeros(3 * (LATENT + HIDDEN + 1)),
-            ),
-            dream=DreamConfig(ends=ends),
-            steps_per_second=8.0,
+        world = DreamWorld(memory, starts, DreamConfig(ends=ends, horizon=28, openings=1.0))
+        path = film_dream(
+            tmp_path / "dream.mp4", vision, world, controller, torch.zeros(controller.parameter_count), 0, 2.0
         )
-        lengths[ends] = film(run.media("dream.mp4"))[0]
-    assert lengths["cut-off"] == 14 * 2 + 1
+        lengths[ends], fps, _ = film(path)
+        assert fps == 2
+    assert lengths["cut-off"] == 28 + 1
     assert 1 < lengths["drawn"] < lengths["cut-off"]
 
 
-def test_an_m_without_reward_has_no_dream_to_drive_in(tmp_path, vision):
-    controller = (ControllerConfig(feature_size=LATENT + HIDDEN), torch.zeros(3 * (LATENT + HIDDEN + 1)))
+def test_an_episode_of_one_tick_is_compared_too(tmp_path, vision):
     run = RunFolder(tmp_path)
-    episodes = [make_episode(1)]
-    make_media(
-        run,
-        vision,
-        make_memory(),
-        episodes,
-        seed=0,
-        device=CPU,
-        controller=controller,
-        dream=DreamConfig(),
-        steps_per_second=50,
-    )
-    assert not run.media("dream.mp4").exists()
+    make_media(run, vision, make_memory(), [make_episode(1)], seed=0, device=CPU, fps=12.5)
     assert film(run.media("comparison.mp4"))[0] == 2
 
 

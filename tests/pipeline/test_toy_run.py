@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import av
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from worldmodels.cli import main
 from worldmodels.evaluation.score import episode_seeds
 from worldmodels.pipeline import ending
+from worldmodels.pipeline.ending import film_of_dream
+from worldmodels.pipeline.work import open_run
 from worldmodels.rollouts.store import EpisodeStore
+from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.seeds import stream
 
 STAGES = ["collect", "vision", "encode", "memory", "evolve"]
@@ -146,6 +151,28 @@ def test_a_dream_is_filmed(toy_run, tmp_path, suffix, capsys):
     else:
         with av.open(str(path)) as film:
             assert 2 <= sum(1 for _ in film.decode(video=0)) <= 7
+
+
+def test_a_filmed_dream_ends_as_often_as_those_of_the_run(toy_run, tmp_path):
+    """Where ends are drawn, an M that learnt each of them as a million holds them for a millionth as likely."""
+    work = open_run(RunFolder(toy_run), "cpu")
+    parts = work.best()
+    with torch.no_grad():
+        parts.memory.head.weight[-1], parts.memory.head.bias[-1] = 0, 0
+    starts = work.starts(parts.round, parts.memory, 4)
+    lengths = []
+    for weight in (1.0, 1e6):
+        changed = replace(
+            work.experiment,
+            dream=replace(work.experiment.dream, ends="drawn"),
+            memory=replace(work.experiment.memory, end_positive_weight=weight),
+        )
+        other = replace(work, experiment=changed)
+        path = film_of_dream(other, parts, starts, tmp_path / "dream.mp4", 40, 1.0, 0)
+        with av.open(str(path)) as film:
+            lengths.append(sum(1 for _ in film.decode(video=0)))
+    assert lengths[0] < 30
+    assert lengths[1] == 41
 
 
 def test_the_report_is_written_again(toy_copy, capsys):

@@ -236,6 +236,45 @@ def test_a_lost_connection_is_taken_up_again(open_page):
     assert "session=" in sockets[1].url
 
 
+HIDE = """() => {
+    Object.defineProperty(document, "hidden", { value: true, configurable: true });
+    window.waiting = [];
+    window.repaint = window.requestAnimationFrame;
+    window.requestAnimationFrame = (draw) => waiting.push(draw); // nothing is painted that nobody sees
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+SHOW = """() => {
+    Object.defineProperty(document, "hidden", { value: false, configurable: true });
+    window.requestAnimationFrame = window.repaint;
+    for (const draw of waiting) requestAnimationFrame(draw);
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_a_hidden_page_whose_connection_was_lost_goes_on_when_it_is_seen_again(open_page):
+    sockets: list[WebSocketRoute] = []
+
+    def through(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    page = open_page(prepare=lambda page: page.route_web_socket("**/ws*", through))
+    until(page, "worldmodelsDebug.lastHeader.tick > 5")
+    seed, tick = header(page)["seed"], header(page)["tick"]
+    page.evaluate(HIDE)
+    time.sleep(0.5)
+    sockets[0].close(code=1012)
+    until(page, "document.querySelector('#status').dataset.state !== 'open'")
+    until(page, "document.querySelector('#status').dataset.state === 'open'")
+    received = page.evaluate("() => worldmodelsDebug.framesReceived")
+    time.sleep(1)
+    assert page.evaluate("() => worldmodelsDebug.framesReceived") <= received + 3, "nobody dreams unseen"
+    page.evaluate(SHOW)
+    until(page, f"worldmodelsDebug.lastHeader.tick > {tick} + 5")
+    assert header(page)["seed"] == seed
+    assert page.locator("#toast").inner_text() == ""
+
+
 def test_it_fits_a_phone(open_page):
     page = open_page(width=360)
     for tab in ("dream", "compare", "latents", "cheating"):

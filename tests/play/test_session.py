@@ -88,9 +88,11 @@ def test_a_moment_leads_back_and_a_foreign_one_nowhere(session):
     [event] = say(session, "moment")
     there = session._dream.dream.state
     say(session, "restart", seed=6)
+    say(session, "temperature", value=0.5)
     run(session, 3)
     say(session, "restore", code=event["code"])
     back = session._dream.dream.state
+    assert session.draw().header["temperature"] == 1.5, "and dreams on as it dreamt there"
     assert torch.equal(back.z, there.z)
     assert (back.tick, session.draw().header["seed"], session.running) == (2, 5, False)
     with pytest.raises(UserError, match="this link holds no moment"):
@@ -240,6 +242,7 @@ def test_latents_are_encoded_and_decoded(session, model):
         ("latents", {"type": "encode", "example": 5}, "there are 5 examples"),
         ("latents", {"type": "encode", "pixels": "AAAA"}, "pixels must be the 12288 bytes of a frame, got 3"),
         ("latents", {"type": "encode", "pixels": "A*AA"}, "pixels must be base64"),
+        ("latents", {"type": "encode", "pixels": "éé"}, "pixels must be base64"),
         ("dream", {"type": "input", "id": 1, "action": [0, 0]}, "toy has 1 actions"),
     ],
 )

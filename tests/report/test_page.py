@@ -103,6 +103,32 @@ def test_a_c_that_learnt_in_the_game_is_not_said_to_have_dreamt(finished, whole)
     assert all("in the dream and in the game" in chart for chart in charts)
 
 
+def test_a_c_that_is_the_mean_of_several_searches_is_said_to_be(finished, whole):
+    assert "is the mean of the Cs" not in whole
+    content = json.loads(finished.experiment.read_text())
+    content["experiment"]["rounds"] |= {"ensemble": [1, 3]}
+    finished.experiment.write_text(json.dumps(content))
+    page = report(finished)
+    words = " ".join(" ".join(piece for pieces in Page(page).text.values() for piece in pieces).split())
+    assert "The C of round 1 is the mean of the Cs of 3 searches, of which the first is shown." in words
+    assert "40" in Page(page).text["dd"], "generations of all searches: 10, and three times 10"
+
+
+@pytest.mark.parametrize(
+    ("strange", "steps"),
+    [({"standard_error": -1.0, "std": -2.0}, [0, 1, 2]), ({"scores": [1e20] * 9}, [0, 5, 2])],
+    ids=["a negative error", "scores too large for bins, steps out of order"],
+)
+def test_numbers_that_nobody_would_write_do_not_stop_it(finished, strange, steps):
+    for path in (finished.evaluation("actual"), finished.evaluation("round-01")):
+        content = json.loads(path.read_text())
+        content.get("actual", content).update(strange)
+        path.write_text(json.dumps(content))
+    lines = [json.dumps({"step": s, "best": 1.0, "mean": 0.0, "worst": -1.0, "sigma": 0.1}) for s in steps]
+    finished.metrics("evolve-01").write_text("\n".join(lines) + "\n")
+    assert Page(report(finished)).text["h2"] == HEADINGS
+
+
 def test_the_page_needs_nothing_else(whole):
     shown = Page(whole)
     for tag, attributes in shown.elements:

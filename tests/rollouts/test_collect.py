@@ -161,6 +161,7 @@ def toy_batch_of_long_ones(store: EpisodeStore, seeds: list[int], shortest: int,
     lengths = [store.read(first + i).length for i in range(len(seeds))]
     assert collected.actions == sum(lengths)
     assert collected.scores == tuple(store.read(first + i).score for i in range(len(seeds)))
+    assert collected.game_steps == sum(store.game_steps(first + i) for i in range(len(seeds)))
     return lengths
 
 
@@ -176,6 +177,11 @@ def test_no_short_episode_is_stored_and_long_ones_stay_as_they_are(tmp_path: Pat
     for index in range(20):
         same = every.path(index).read_bytes() == long.path(index).read_bytes()
         assert same == (index in kept)
+        dropped = long.read(index).dropped_steps
+        assert dropped == 0 if index in kept else dropped >= every.read(index).game_steps, (
+            "they were played too"
+        )
+        assert long.game_steps(index) == long.read(index).game_steps + dropped
     assert len({long.read(index).seed for index in range(20)}) == 20, "no replacement is played twice"
 
 

@@ -1,6 +1,6 @@
 """What an episode is, and what it is not."""
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,9 @@ def test_a_score_is_summed_in_double_precision():
 
 
 def test_every_field_is_needed():
-    for field in fields(Episode):
+    needed = [field for field in fields(Episode) if field.default is MISSING]
+    assert {field.name for field in needed} == parts().keys()
+    for field in needed:
         some = parts()
         del some[field.name]
         with pytest.raises(TypeError, match=field.name):
@@ -58,6 +60,7 @@ def test_every_field_is_needed():
         ({"actions": np.zeros(3, np.float32)}, r"actions must be \(T, A\)"),
         ({"actions": np.full((3, 2), np.nan, np.float32)}, "actions must be finite"),
         ({"rewards": np.full(3, np.inf, np.float32)}, "rewards must be finite"),
+        ({"dropped_steps": -1}, "dropped_steps must not be negative, got -1"),
         ({"rewards": np.zeros((3, 1), np.float32)}, r"rewards must be \(3,\)"),
         ({"action_repeat": 0}, "action_repeat must be at least 1, got 0"),
         ({"game_steps": 7}, r"game_steps must lie in 5\.\.6 .* got 7"),

@@ -42,7 +42,7 @@ def test_an_episode_comes_back(random_latents: RandomLatents, folder: Path, term
 def test_the_latents_of_another_v_are_refused(random_latents: RandomLatents, folder: Path):
     path = folder / "episode-00000.npz"
     write_latents(path, random_latents(5), "abc")
-    says = rf"was encoded by another V; run `worldmodels encode {folder.parents[1]}` to encode it again"
+    says = rf"was encoded by another V; delete it and run `worldmodels encode {folder.parents[1]}`"
     with pytest.raises(UserError, match=says):
         read_latents(path, "def")
 

@@ -179,7 +179,7 @@ def test_another_lineage_names_the_command(path: Path):
     load_checkpoint(path, kind="memory")
     for wanted in ({"vision": "def"}, {"vision": "abc", "memory": "abc"}):
         with pytest.raises(
-            UserError, match=r"was made from another .* run `worldmodels memory .*` to make it again"
+            UserError, match=r"was made from another .* delete it and run `worldmodels memory .*`$"
         ):
             load_checkpoint(path, kind="memory", made_from=wanted)
 

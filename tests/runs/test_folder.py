@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from worldmodels.runs import folder
 from worldmodels.runs.folder import PRETRAINED, RunFolder, command_for
 
 RUN = RunFolder(Path("runs/car"))
@@ -121,3 +122,19 @@ def test_what_is_released_is_released_again(tmp_path):
     assert run.is_released
     for path in (run.starts, run.vision(0), run.experiment, run.controller_at(0, 0.1)):
         assert command_for(path) == f"worldmodels release RUN --name car --out {tmp_path}"
+
+
+def test_in_a_copy_what_came_along_is_copied_again_and_what_was_made_is_made_again(tmp_path, monkeypatch):
+    release, copy = RunFolder(tmp_path / "shelf" / "car"), RunFolder(tmp_path / "runs" / "copy")
+    monkeypatch.setattr(folder, "PRETRAINED", tmp_path / "shelf")
+    for run in (release, copy):
+        for path in (run.starts, run.vision(2)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    copy.copied.write_text('{"release": "car"}')
+    assert command_for(copy.vision(2)) == f"cp {release.vision(2)} {copy.vision(2)}"
+    assert command_for(copy.controller_at(2, 0.1)) == f"worldmodels evolve {copy.path} --temperature 0.10"
+    assert command_for(copy.controller_of(2, "z")) == f"worldmodels ablate {copy.path} --features z"
+    assert command_for(copy.sweep) == f"worldmodels sweep {copy.path}"
+    copy.copied.write_text("[]")
+    assert command_for(copy.vision(2)) == f"worldmodels release RUN --name copy --out {tmp_path / 'runs'}"

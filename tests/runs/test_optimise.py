@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ from torch.testing import assert_close
 from worldmodels.errors import UserError
 from worldmodels.runs.checkpoint import Checkpoint, load_checkpoint
 from worldmodels.runs.folder import RunFolder
-from worldmodels.runs.metrics import read_metrics
+from worldmodels.runs.metrics import MetricsLog, read_metrics
 from worldmodels.runs.optimise import GIVE_UP_AFTER, LOG_EVERY, AdamConfig, optimise
 from worldmodels.runs.seeds import torch_stream
 
@@ -170,6 +171,21 @@ def test_after_ctrl_c_it_goes_on_from_the_next_step(run: RunFolder, uninterrupte
     visited: list[int] = []
     train(run, meanwhile=visited.append)
     assert visited == list(range(step + 1, STEPS))
+    assert_the_same(run, uninterrupted)
+
+
+def test_ctrl_c_after_the_last_step_is_heard_and_the_result_is_kept(
+    run: RunFolder, uninterrupted: RunFolder, monkeypatch: pytest.MonkeyPatch
+):
+    close = MetricsLog.__exit__
+
+    def pressed(log: MetricsLog, *error: Any) -> None:
+        press_ctrl_c()
+        close(log, *error)
+
+    monkeypatch.setattr(MetricsLog, "__exit__", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        train(run)
     assert_the_same(run, uninterrupted)
 
 

@@ -109,7 +109,9 @@ def test_a_new_v_encodes_everything_again(model: VAE, make_store: MakeStore, lat
     assert encode_rollouts(changed, "def", [(store, latents)], CPU, SIGNS) == 2 * 12
     mu, _ = encode_frames(changed, store.read(1).frames, CPU)
     assert np.array_equal(read_latents(latents / "episode-00001.npz", "def").mu, mu)
-    with pytest.raises(UserError, match=r"00000\.npz was encoded by another V; run `worldmodels encode"):
+    with pytest.raises(
+        UserError, match=r"00000\.npz was encoded by another V; delete it and run `worldmodels encode"
+    ):
         read_folders([latents], "abc")
 
 

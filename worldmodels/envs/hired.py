@@ -26,7 +26,8 @@ class HiredWorker:
 
     def __init__(self, frame_shape: tuple[int, ...]) -> None:
         package_root = str(Path(__file__).resolve().parents[2])
-        paths = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        # The user's own paths come first, as they do here, and may be relative to the folder that this process is in.
+        paths = [*filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), package_root]
         one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # the workers are the parallelism
         self.shared = SharedFrames(frame_shape)
         self._folder = Path(tempfile.mkdtemp(prefix="worldmodels-"))  # ViZDoom writes into the one it runs in

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -54,20 +53,6 @@ class Score:
     seconds: float
     steps: int  # of the game (actual) or ticks (dream), all episodes together
 
-    @property
-    def mean(self) -> float:
-        return float(np.mean(self.scores))
-
-    @property
-    def std(self) -> float:
-        """Standard deviation of the episodes (with n - 1; 0 for a single one)."""
-        return float(np.std(self.scores, ddof=1)) if len(self.scores) > 1 else 0.0
-
-    @property
-    def standard_error(self) -> float:
-        """Of the mean."""
-        return self.std / math.sqrt(len(self.scores))
-
     def as_json(self, **more: Any) -> dict[str, Any]:
         """The object of the contract, with `more` at its end."""
         content = asdict(self)
@@ -76,14 +61,23 @@ class Score:
         return {
             **content,
             "episodes": len(scores),
-            "mean": self.mean,
-            "std": self.std,
-            "standard_error": self.standard_error,
+            **mean_and_error(np.array(scores)),
             "scores": list(scores),
             "seconds": seconds,
             "steps_per_second": steps / seconds if seconds > 0 else 0.0,
             **more,
         }
+
+
+def mean_and_error(scores: np.ndarray) -> dict[str, Any]:
+    """Mean, standard deviation (with n - 1; 0 for a single one) and standard error of returns, for a JSON file."""
+    std = float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
+    return {
+        "mean": float(scores.mean()),
+        "std": std,
+        "standard_error": std / len(scores) ** 0.5,
+        "episodes": len(scores),
+    }
 
 
 def episode_seeds(seed: int, episodes: int) -> list[int]:

@@ -209,6 +209,8 @@ def evolve(
     }
     sha256 = save_controller(path, config, evolution, means, metered, progressed, made_from)
     resume.unlink(missing_ok=True)
+    if interrupt.requested:  # after the last look, while the logs were closed
+        raise KeyboardInterrupt
     return sha256
 
 

@@ -114,6 +114,8 @@ def learn(
     last = means[-evolution.averaged :]
     sha256 = save_controller(path, config, evolution, last, metered, progressed, made_from)
     resume.unlink(missing_ok=True)
+    if interrupt.requested:  # after the last look, while the logs were closed
+        raise KeyboardInterrupt
     return sha256
 
 

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from worldmodels.errors import UserError
+from worldmodels.runs.files import cannot_write
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 INTEGRITY = (
@@ -77,7 +78,10 @@ def put_runtime(destination: Path, package: Path | None) -> None:
         return
     cached = cache_folder()
     if not all((cached / name).is_file() for name in FILES):
-        _fill_cache(cached)
+        try:
+            _fill_cache(cached)
+        except OSError as error:
+            raise cannot_write(cached, error) from error
     shutil.copytree(cached, destination)
 
 

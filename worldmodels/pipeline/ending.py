@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from worldmodels.evaluation.score import episode_seeds, score_actual, score_dream, score_policy
+from worldmodels.evaluation.score import (
+    episode_seeds,
+    mean_and_error,
+    score_actual,
+    score_dream,
+    score_policy,
+)
 from worldmodels.experiments import at_round
-from worldmodels.pipeline.media import film_drive, make_media
+from worldmodels.pipeline.media import FILM, film_dream, film_drive, make_media, openings
 from worldmodels.pipeline.stage import Done
-from worldmodels.pipeline.work import Parts, Work, mean_and_error
+from worldmodels.pipeline.work import Parts, Work
 from worldmodels.report.page import write_report
 from worldmodels.rollouts.collect import play
 from worldmodels.rollouts.random_actions import RandomActions
 from worldmodels.runs.files import read_json, write_json
 from worldmodels.runs.seeds import stream
 from worldmodels.worlds.actual import ActualWorld
+from worldmodels.worlds.starts import Starts
 
 
 def select(work: Work, round: int) -> Done:
@@ -120,14 +128,19 @@ def draw(work: Work, parts: Parts) -> None:
     driven.sort(key=lambda episode: episode.score)
     typical = driven[len(driven) // 2]  # not the best one: what a visitor sees is what the score says
     film_drive(work.run, typical.frames, typical.score, fps)
-    make_media(
-        work.run,
-        parts.vision,
-        parts.memory,
-        [typical, *driven],
-        seed=experiment.seed,
-        device=work.device,
-        controller=(parts.config, parts.parameters),
-        dream=replace(experiment.dream, temperature=work.temperature(parts.round)),
-        steps_per_second=spec.steps_per_second,
-    )
+    shown = [typical, *driven]
+    make_media(work.run, parts.vision, parts.memory, shown, seed=experiment.seed, device=work.device, fps=fps)
+    if parts.memory.config.predicts_end:
+        starts, ticks = openings(parts.vision, parts.memory, shown, work.device), max(1, round(FILM * fps))
+        tau = work.temperature(parts.round)
+        film_of_dream(work, parts, starts, work.run.media("dream.mp4"), ticks, tau, experiment.seed)
+
+
+def film_of_dream(
+    work: Work, parts: Parts, starts: Starts, path: Path, ticks: int, temperature: float, seed: int
+) -> Path:
+    """C in a dream of so many ticks at most, which else is as those of the run, from the beginning of an episode."""
+    dream = replace(work.experiment.dream, temperature=temperature, horizon=ticks, openings=1.0)
+    world = work.dream_from(starts, parts.memory, parts.config.features, dream)
+    fps = work.spec.steps_per_second / work.experiment.action_repeat
+    return film_dream(path, parts.vision, world, parts.config, parts.parameters, seed, fps)

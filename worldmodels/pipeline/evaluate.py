@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from worldmodels.errors import UserError
-from worldmodels.pipeline.ending import actual_score, dream_score
-from worldmodels.pipeline.media import film_dream, openings
+from worldmodels.pipeline.ending import actual_score, dream_score, film_of_dream
+from worldmodels.pipeline.media import openings
 from worldmodels.pipeline.work import open_run
 from worldmodels.report.video import ENDINGS
 from worldmodels.runs.folder import RunFolder
@@ -66,11 +65,7 @@ def film(run: RunFolder, out: Path, steps: int, temperature: float, seed: int, d
         if not episodes:
             raise work.no_episodes(parts.round)
         starts = openings(parts.vision, parts.memory, episodes, work.device)
-    dream = replace(work.experiment.dream, temperature=temperature, horizon=steps, openings=1.0)
-    fps = work.spec.steps_per_second / work.experiment.action_repeat
-    return film_dream(
-        out, parts.vision, parts.memory, starts, dream, parts.config, parts.parameters, seed, fps
-    )
+    return film_of_dream(work, parts, starts, out, steps, temperature, seed)
 
 
 def load_agent(run: str | Path, device: str = "auto", controller: Controller | None = None) -> Agent:

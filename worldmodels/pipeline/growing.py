@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from worldmodels.evaluation.score import mean_and_error
 from worldmodels.evolution.controllers import load_controller, save_mean
 from worldmodels.evolution.evolve import evolve
 from worldmodels.evolution.fitness import returns
@@ -15,7 +16,7 @@ from worldmodels.evolution.gradient import learn
 from worldmodels.experiments import Experiment, at_round
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.pipeline.meter import meter
-from worldmodels.pipeline.work import Work, mean_and_error
+from worldmodels.pipeline.work import Work
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.seeds import stream
 from worldmodels.vision.vae import VAE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,6 @@ from worldmodels.vision.encode import BATCH, encode_frames
 from worldmodels.vision.vae import VAE, frames
 from worldmodels.worlds import noise
 from worldmodels.worlds.dream import DreamWorld
-from worldmodels.worlds.dream_tick import DreamConfig
 from worldmodels.worlds.starts import Starts
 
 WARM_UP = 1.5  # seconds that M watches before it dreams on alone; CarRacing zooms in during the first
@@ -47,31 +46,17 @@ def make_media(
     *,
     seed: int,
     device: torch.device,
-    controller: tuple[ControllerConfig, Tensor] | None = None,
-    dream: DreamConfig,
-    steps_per_second: float,
+    fps: float,
 ) -> list[Path]:
-    """Write every picture and video that needs no game, and return their paths.
+    """Write every picture and video that needs neither the game nor C, and return their paths.
 
     Args:
-        episodes: of the actual game, at least one; the first is the one that is compared with its dream, all
-            are looked at through V, and C's dream begins where one of them begins.
-        controller: C's settings and parameters (n,). None, or an M without an end, leaves out dream.mp4.
-        dream: how C dreams, but for its length: the film begins with an episode. The comparison is dreamt at
-            temperature 1, as M learned it.
-        steps_per_second: of the game; with the episodes' action_repeat it gives the videos their true speed.
+        episodes: of the actual game, at least one; the first is the one that is compared with its dream, at
+            temperature 1, as M learned it, and all are looked at through V.
+        fps: ticks of the game a second, so that the videos have their true speed.
     """
-    fps = steps_per_second / episodes[0].action_repeat
     written = draw_sight(run, vision, episodes, seed, device)
-    written += draw_comparison(run, compare(vision, memory, episodes[0], seed, device, fps), fps)
-    if controller is not None and memory.config.predicts_end:
-        config, parameters = controller
-        dream = replace(dream, horizon=max(1, round(FILM * fps)), openings=1.0)
-        path = run.media("dream.mp4")
-        starts = openings(vision, memory, episodes, device)
-        film_dream(path, vision, memory, starts, dream, config, parameters, seed, fps)
-        written.append(path)
-    return written
+    return written + draw_comparison(run, compare(vision, memory, episodes[0], seed, device, fps), fps)
 
 
 def draw_sight(
@@ -160,16 +145,13 @@ def openings(vision: VAE, memory: MDNRNN, episodes: Sequence[Episode], device: t
 def film_dream(
     path: Path,
     vision: VAE,
-    memory: MDNRNN,
-    starts: Starts,
-    dream: DreamConfig,
+    world: DreamWorld,
     controller: ControllerConfig,
     parameters: Tensor,
     seed: int,
     fps: float,
 ) -> Path:
-    """C acts in its dream, from one of the starts, until the dream ends."""
-    world = DreamWorld(memory, starts, dream, controller.features)
+    """C acts in its dream, from one of its starts, until the dream ends."""
     features = world.reset([stream(seed, "media", "dream")])
     latents, earned, points = [world.z], ["dream, 0 points"], 0.0
     while True:

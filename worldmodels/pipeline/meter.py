@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from worldmodels.evaluation.score import mean_and_error
 from worldmodels.evolution.fitness import returns
 from worldmodels.evolution.meter import Meter
 from worldmodels.memory.mdn_rnn import MDNRNN
-from worldmodels.pipeline.work import Work, mean_and_error
+from worldmodels.pipeline.work import Work
 from worldmodels.runs.seeds import stream
 from worldmodels.vision.vae import VAE
 from worldmodels.worlds.actual import ActualWorld, Senses

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from worldmodels.envs.game import GameSpec
+from worldmodels.evaluation.score import mean_and_error
 from worldmodels.experiments import at_round
 from worldmodels.memory.train import train_memory
 from worldmodels.pipeline.growing import grow, ticks_of_generation
 from worldmodels.pipeline.stage import Done
-from worldmodels.pipeline.work import Work, count_frames, evolution_steps, mean_and_error
+from worldmodels.pipeline.work import Work, count_frames, evolution_steps
 from worldmodels.rollouts.collect import collect
 from worldmodels.rollouts.exploration import Policy, RandomNetworks, RandomWalk
 from worldmodels.rollouts.held_actions import HeldActions, VariedHolds

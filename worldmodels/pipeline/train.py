@@ -26,6 +26,8 @@ from worldmodels.runs.progress import duration
 from worldmodels.runs.settings import differences, to_json
 from worldmodels.worlds.state import feature_size
 
+BEGUN = {".lock", "experiment.json.tmp"}  # all that a beginning which was killed leaves behind
+
 
 def begin(run: RunFolder, experiment: Experiment, device: str, go_on: bool = False) -> Work:
     """Open a run, or begin it where there is none.
@@ -53,9 +55,7 @@ def begin(run: RunFolder, experiment: Experiment, device: str, go_on: bool = Fal
                 "it, or choose another --run"
             )
         return work
-    if run.path.exists() and (
-        not run.path.is_dir() or any(path.name != ".lock" for path in run.path.iterdir())
-    ):
+    if run.path.exists() and (not run.path.is_dir() or {path.name for path in run.path.iterdir()} - BEGUN):
         raise UserError(f"{run.path} exists and is not a run folder; choose another --run")
     work = Work(run, consistent(experiment), choose_device(device))
     for pool in (work.pool(), work.search_pool()):

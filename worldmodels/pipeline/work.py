@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from worldmodels.controller.linear import ControllerConfig
@@ -32,7 +31,7 @@ from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.device import choose_device
 from worldmodels.runs.files import read_json
-from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.folder import RunFolder, command_for
 from worldmodels.runs.seeds import numpy_stream
 from worldmodels.runs.settings import from_json
 from worldmodels.vision.encode import encode_episode
@@ -210,7 +209,10 @@ class Work:
 
     def dream(self, round: int, memory: MDNRNN, features: str, config: DreamConfig) -> DreamWorld:
         """The dream of a round's M, beginning from the episodes stored until then."""
-        starts = self.starts(round, memory, config.starts)
+        return self.dream_from(self.starts(round, memory, config.starts), memory, features, config)
+
+    def dream_from(self, starts: Starts, memory: MDNRNN, features: str, config: DreamConfig) -> DreamWorld:
+        """The dream of an M of this run, beginning at these moments."""
         low, high = (
             torch.from_numpy(bound).to(self.device) for bound in (self.spec.action_low, self.spec.action_high)
         )
@@ -272,28 +274,26 @@ def _no_record(run: RunFolder, why: str) -> UserError:
     )
 
 
-def count_frames(work: Work, rounds: int) -> int:
-    """Steps of the actual game played for the rollouts of rounds 0..rounds, and to evolve the Cs that played them."""
-    collected = sum(
-        int(store.read_arrays(index, ("game_steps",))["game_steps"])
-        for store in (work.store(r) for r in range(rounds + 1))
-        for index in store.indices()
-    )
-    return collected + sum(evolution_steps(work, r) for r in range(rounds))
+def count_frames(work: Work, round: int) -> int:
+    """Steps of the actual game played for the rollouts of rounds 0..round, and to evolve the Cs that played them.
+
+    What was played before this round stands in the record of the one before: its episodes may have been deleted.
+    """
+    store = work.store(round)
+    played = sum(store.game_steps(index) for index in store.indices())
+    if round > 0:
+        path = work.run.collected(round - 1)
+        record = read_json(path)
+        before = record.get("game_steps") if isinstance(record, dict) else None
+        if not isinstance(before, int):
+            raise UserError(
+                f"{path} does not say how much was played; delete it and run `{command_for(path)}`"
+            )
+        played += before + evolution_steps(work, round - 1)
+    return played
 
 
 def evolution_steps(work: Work, round: int) -> int:
     """Steps of the actual game in which a round's C was evolved; 0 where that was a dream."""
     progress = load_checkpoint(work.run.controller(round), kind="controller").progress
     return int(progress.get("game_steps", 0))
-
-
-def mean_and_error(scores: np.ndarray) -> dict[str, Any]:
-    """Mean, standard deviation and standard error of returns, for a JSON file."""
-    std = float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
-    return {
-        "mean": float(scores.mean()),
-        "std": std,
-        "standard_error": std / len(scores) ** 0.5,
-        "episodes": len(scores),
-    }

@@ -9,6 +9,7 @@ import numpy as np
 
 from worldmodels.envs.game import GameSpec
 
+FAR = 1e6  # beyond every game's actions: a hundred times the largest number is no number
 Action = tuple[int, ...]  # one number for each of the game's actions, in hundredths of its unit
 
 
@@ -48,7 +49,8 @@ class ActionRange:
     def nearest(self, values: Sequence[float]) -> Action:
         """A finite numbers in the game's units, clamped to its range."""
         bounds = zip(values, self.low, self.high, strict=True)
-        return tuple(min(max(hundredths(value), low), high) for value, low, high in bounds)
+        near = [(min(max(value, -FAR), FAR), low, high) for value, low, high in bounds]
+        return tuple(min(max(hundredths(value), low), high) for value, low, high in near)
 
     def contains(self, action: Action) -> bool:
         bounds = zip(action, self.low, self.high, strict=True)

@@ -80,6 +80,8 @@ class DreamScreen:
         dream = Dream(self._model, moment.seed)
         dream.replay(moment.actions, moment.temperatures, self._stopping)
         self._dream_on(dream)
+        if len(moment.temperatures):
+            self.wheel.temperature = int(moment.temperatures[-1])
         self.paused = True
 
     def recording(self, format: str, seconds: float) -> Recording:

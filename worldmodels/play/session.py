@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import secrets
 import threading
 
@@ -200,7 +199,7 @@ class Session:
             return self.model.examples[message.example]
         try:
             data = base64.b64decode(message.pixels or "", validate=True)
-        except binascii.Error as error:
+        except ValueError as error:  # binascii's, and plain ones for what is no ASCII
             raise Refused("pixels must be base64") from error
         if len(data) != PIXELS:
             raise Refused(f"pixels must be the {PIXELS} bytes of a frame, got {len(data)}")

@@ -35,7 +35,9 @@ class Round:
     dream: Scores | None
     per_1000_steps: float | None  # dream points in 1,000 steps of the game
     actual: Scores | None
-    disturbed: float | None  # mean of the episodes played with noise on the actions
+    disturbed: (
+        float | None
+    )  # mean of the episodes that it explored in, all or some of them with noise on the actions
     selection: Scores | None  # actual again, when the best of all rounds was chosen
     game_steps: int | None  # frames of the actual game used up to here
     others: tuple[
@@ -93,6 +95,11 @@ class RunData:
         searches = mapping(self.settings.get("rounds")).get("searches")
         search = mapping(self.settings.get("evolution")).get("search")
         return frozenset(r for r in self.searched if _at_round(searches, r, search) == "gradient")
+
+    def searches_of(self, round: int) -> int:
+        """How many searches, each as long as the one in the log, a round's C is the mean of; 1 where it is of none."""
+        members = whole(_at_round(mapping(self.settings.get("rounds")).get("ensemble"), round))
+        return max(1, members or 1)
 
     @property
     def searched(self) -> frozenset[int]:
@@ -165,12 +172,18 @@ def scores(content: Mapping[str, Any]) -> Scores | None:
         return None
     return Scores(
         mean,
-        number(content.get("standard_error")),
-        number(content.get("std")),
+        _spread(content.get("standard_error")),
+        _spread(content.get("std")),
         whole(content.get("episodes")),
         numbers(content.get("scores")),
         content,
     )
+
+
+def _spread(value: object) -> float | None:
+    """A standard deviation or error, which is never negative."""
+    found = number(value)
+    return found if found is not None and found >= 0 else None
 
 
 def _round(round: int, content: Mapping[str, Any], selection: Scores | None) -> Round:

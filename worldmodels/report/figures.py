@@ -66,7 +66,10 @@ def histogram(actual: Scores | None, random: Scores | None) -> Markup | None:
     if random is not None and random.scores:
         shown.append(("random policy", random, OTHER))
     everything = np.concatenate([score.scores for _, score, _ in shown])
-    edges = np.histogram_bin_edges(everything, bins=min(24, max(8, len(actual.scores) // 3)))
+    try:
+        edges = np.histogram_bin_edges(everything, bins=min(24, max(8, len(actual.scores) // 3)))
+    except ValueError:  # all of them so large and so equal that no bins lie between them
+        return None
 
     def draw(axes: Axes) -> None:
         for label, score, color in shown:

@@ -54,7 +54,7 @@ def read_curves(folder: RunFolder, kind: str, unreadable: list[str]) -> Curves |
         if entries:
             x += [begins + line["step"] for line in entries]
             lines += entries
-            ends[round] = begins = x[-1] + 1
+            ends[round] = begins = max(x) + 1
     names = sorted({name for line in lines for name in line} - {"step"})
     columns = {name: np.array([_or_nan(line.get(name)) for line in lines]) for name in names}
     return Curves(np.array(x), columns, ends) if lines else None

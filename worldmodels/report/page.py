@@ -200,8 +200,9 @@ def _facts(run: RunData) -> list[tuple[str, str]]:
     seconds = [stage.seconds for stage in run.stages if stage.seconds is not None]
     memory = [stage.peak_memory_mb for stage in run.stages if stage.peak_memory_mb is not None]
     evolve = run.curves.get("evolve")
-    played = 0 if evolve is None else sum(round in run.in_the_game for round in evolve.rounds)
-    dreamt = 0 if evolve is None else len(evolve.x) - played
+    rounds = () if evolve is None else evolve.rounds.tolist()
+    played = sum(run.searches_of(round) for round in rounds if round in run.in_the_game)
+    dreamt = sum(run.searches_of(round) for round in rounds if round not in run.in_the_game)
     facts = [
         ("steps of the actual game", wording.count(max(frames)) if frames else None),
         ("generations in the dream", wording.count(dreamt) if dreamt else None),

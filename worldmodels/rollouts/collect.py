@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -65,7 +65,7 @@ class Collected:
 
     episodes: int
     actions: int  # taken, which is also the number of frames with an action
-    game_steps: int
+    game_steps: int  # with those of dropped episodes
     seconds: float
     scores: tuple[float, ...]  # sum of rewards, one per episode
 
@@ -108,13 +108,14 @@ def collect(
         others = [stream(seeds[place], "again", again) % 2**31 for place in short]
         played = play(pool, policy, others, max_ticks, action_repeat, patience)
         for place, episode in zip(short, played, strict=True):
-            recorded[place] = episode
+            before = recorded[place]
+            recorded[place] = replace(episode, dropped_steps=before.dropped_steps + before.game_steps)
     for offset, episode in enumerate(recorded):
         store.write(first_index + offset, episode)
     return Collected(
         episodes=len(recorded),
         actions=sum(episode.length for episode in recorded),
-        game_steps=sum(episode.game_steps for episode in recorded),
+        game_steps=sum(episode.game_steps + episode.dropped_steps for episode in recorded),
         seconds=time.monotonic() - began,
         scores=tuple(episode.score for episode in recorded),
     )

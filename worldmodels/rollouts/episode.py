@@ -24,6 +24,7 @@ class Episode:
         int  # steps of the game that each action was held for (the last one shorter where the game ended)
     )
     game_steps: int  # length in the game's own steps
+    dropped_steps: int = 0  # of shorter episodes that were played before it in its place, and are not kept
 
     def __post_init__(self) -> None:
         steps = len(self.rewards)
@@ -45,6 +46,8 @@ class Episode:
                 f"game_steps must lie in {shortest}..{longest} for {steps} actions held for "
                 f"{self.action_repeat}, got {self.game_steps}"
             )
+        if self.dropped_steps < 0:
+            raise ValueError(f"dropped_steps must not be negative, got {self.dropped_steps}")
 
     @property
     def length(self) -> int:

@@ -96,7 +96,7 @@ def read_latents(path: Path, vision: str) -> LatentEpisode:
     """One encoded episode. UserError when the file is missing, damaged or made by another V than `vision`."""
     fields = read_arrays(path, FIELDS)
     if str(fields["vision"]) != vision:
-        raise UserError(f"{path} was encoded by another V; run `{command_for(path)}` to encode it again")
+        raise UserError(f"{path} was encoded by another V; delete it and run `{command_for(path)}`")
     return LatentEpisode(
         mu=fields["mu"],
         logvar=fields["logvar"],

@@ -24,6 +24,7 @@ from worldmodels.runs.folder import command_for
 COMPRESSION_LEVEL = (
     1  # deflate's fastest: higher levels cost much more time than they save space (benchmarks/store.py)
 )
+LATER = ("dropped_steps",)  # fields that the files of older runs do not have
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, OSError, NotImplementedError)
 
 
@@ -54,6 +55,7 @@ class EpisodeStore:
             "seed": np.int64(episode.seed),
             "action_repeat": np.int64(episode.action_repeat),
             "game_steps": np.int64(episode.game_steps),
+            "dropped_steps": np.int64(episode.dropped_steps),
         }
         arrays = {"rewards": episode.rewards, "actions": episode.actions, "frames": episode.frames}
         write_arrays(self.path(index), scalars | arrays)
@@ -69,8 +71,9 @@ class EpisodeStore:
             "seed",
             "action_repeat",
             "game_steps",
+            *LATER,
         )
-        fields = read_arrays(self.path(index), names)
+        fields = read_arrays(self.path(index), names, LATER)
         try:
             return Episode(
                 frames=fields["frames"],
@@ -81,6 +84,7 @@ class EpisodeStore:
                 seed=int(fields["seed"]),
                 action_repeat=int(fields["action_repeat"]),
                 game_steps=int(fields["game_steps"]),
+                dropped_steps=int(fields.get("dropped_steps", 0)),
             )
         except (ValueError, TypeError) as error:
             raise _damaged(self.path(index), error) from error
@@ -88,6 +92,11 @@ class EpisodeStore:
     def read_arrays(self, index: int, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Only these fields of an episode ("actions", "seed", ...); scalars come as 0-dimensional arrays."""
         return read_arrays(self.path(index), names)
+
+    def game_steps(self, index: int) -> int:
+        """Steps of the game that an episode took, with those of the ones that were dropped for it."""
+        fields = read_arrays(self.path(index), ("game_steps", *LATER), LATER)
+        return sum(int(steps) for steps in fields.values())
 
     def lengths(self) -> np.ndarray:
         """Actions in each episode, in the order of `indices`: (episodes,) int64. Reads headers only."""
@@ -111,11 +120,13 @@ def write_arrays(
                 np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
-def read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Those members of a NumPy archive, writable and owned by the caller."""
+def read_arrays(path: Path, names: Sequence[str], perhaps: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Those members of a NumPy archive, writable and owned by the caller; of `perhaps` those that are there."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return {name: _read_member(archive, name) for name in names}
+            there = set(archive.namelist())
+            wanted = [name for name in names if name not in perhaps or f"{name}.npy" in there]
+            return {name: _read_member(archive, name) for name in wanted}
     except FileNotFoundError as error:
         raise UserError(f"{path} not found; run `{command_for(path)}` to make it") from error
     except _DAMAGE as error:

@@ -95,10 +95,7 @@ def load_checkpoint(path: Path, *, kind: str, made_from: Mapping[str, str] | Non
         raise UserError(f"{path} is of no use: its weight {bad} has values that are not finite; {again}")
     for ancestor, expected in (made_from or {}).items():
         if checkpoint.made_from.get(ancestor) != expected:
-            raise UserError(
-                f"{path} was made from another {ancestor} than the one in use; "
-                f"run `{command_for(path)}` to make it again"
-            )
+            raise UserError(f"{path} was made from another {ancestor} than the one in use; {again}")
     return checkpoint
 
 

@@ -211,8 +211,10 @@ def command_for(path: Path) -> str:
         return f"git checkout -- {path}"
     for folder in path.parents:
         run = folder.parent if folder.name in MADE_BY else folder
-        if RunFolder(run).is_released:
-            return f"worldmodels release RUN --name {run.name} --out {run.parent}"
+        if RunFolder(run).is_released and not (RunFolder(run).is_copy and _is_made_in_copies(path, run)):
+            return _from_its_release(RunFolder(run), path) or (
+                f"worldmodels release RUN --name {run.name} --out {run.parent}"
+            )
         if folder.name in MADE_BY and (match := TEMPERATURE.search(path.name)):
             return f"worldmodels evolve {run} --temperature {match[1]}" + (
                 f" --seed {match[2]}" if match[2] else ""
@@ -232,6 +234,21 @@ def command_for(path: Path) -> str:
         if folder.name in MADE_BY:
             return f"worldmodels {MADE_BY[folder.name]} {run}"
     return "worldmodels train GAME"
+
+
+def _is_made_in_copies(path: Path, run: Path) -> bool:
+    found = TEMPERATURE.search(path.name) or FEATURES.search(path.name)
+    return found is not None or path in (RunFolder(run).sweep, RunFolder(run).ablation)
+
+
+def _from_its_release(copy: RunFolder, path: Path) -> str | None:
+    """The command that fetches a file of a copy again from the release that came with the package, if it is there."""
+    try:
+        name = json.loads(copy.copied.read_bytes())["release"]
+        source = PRETRAINED / name / path.relative_to(copy.path)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return f"cp {source} {path}" if source.exists() else None
 
 
 def _game(run: Path) -> str:

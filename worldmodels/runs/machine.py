@@ -43,18 +43,21 @@ def machine() -> dict[str, Any]:
 
 def git_commit() -> str | None:
     """Commit of the source tree this package runs from; None outside a checkout."""
+    here = Path(__file__)
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        return subprocess.run(
+            command, cwd=here.parent, capture_output=True, text=True, timeout=5, check=True
+        ).stdout.strip()
+
     try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
+        git(
+            "ls-files", "--error-unmatch", here.name
+        )  # installed below somebody else's checkout it is not theirs
+        return git("rev-parse", "HEAD")
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()
 
 
 def peak_memory_mb() -> float:

@@ -147,6 +147,8 @@ def optimise(
         made_from=made_from,
     )
     resume.unlink(missing_ok=True)
+    if interrupt.requested:  # after the last look, while the logs were closed
+        raise KeyboardInterrupt
     return sha256
 
 

@@ -45,6 +45,7 @@ class App {
       return;
     }
     this.#hello = hello;
+    this.frames.forget(); // what came over the old connection is not acknowledged over this one
     if (!before) this.#build(hello);
     else if (before.session === hello.session) this.#goOn();
     else this.#beginAgain();
@@ -84,7 +85,8 @@ class App {
   #goOn() {
     this.send({ type: "screen", name: this.#screen.name });
     this.steering.sayAgain();
-    if (this.#moves) this.send({ type: "pause", on: false });
+    if (document.hidden) this.#hide(true);
+    else if (this.#moves) this.send({ type: "pause", on: false });
     announce("Connected again.");
   }
 
@@ -92,8 +94,12 @@ class App {
   #beginAgain() {
     this.send({ type: "screen", name: "dream" });
     this.#screens.get("dream").resend();
-    if (this.#screen.name !== "dream") this.send({ type: "screen", name: this.#screen.name });
+    if (this.#screen.name !== "dream") {
+      this.send({ type: "screen", name: this.#screen.name });
+      this.#screen.resend();
+    }
     this.#screen.enter();
+    if (document.hidden) this.#pauseUnseen();
     this.steering.sayAgain();
     toast("Connected again. The old dream is gone; this is another one.");
   }
@@ -166,13 +172,16 @@ class App {
 
   /** Nobody dreams in a tab that nobody sees. */
   #hide(hidden) {
-    if (hidden && this.#moves) {
-      this.#pausedByHiding = true;
-      this.send({ type: "pause", on: true });
-    } else if (!hidden && this.#pausedByHiding) {
+    if (hidden && this.#moves) this.#pauseUnseen();
+    else if (!hidden && this.#pausedByHiding) {
       this.#pausedByHiding = false;
       this.send({ type: "pause", on: false });
     }
+  }
+
+  #pauseUnseen() {
+    this.#pausedByHiding = true;
+    this.send({ type: "pause", on: true });
   }
 }
 

@@ -18,8 +18,14 @@ export class FrameQueue {
     requestAnimationFrame(() => this.#repaint());
   }
 
+  /** Another connection begins: what waits is of the one before. */
+  forget() {
+    this.#newest = null;
+  }
+
   #repaint() {
     this.#asked = false;
+    if (!this.#newest) return;
     const { header, panes } = this.#newest;
     this.#newest = null;
     this.draw(header, panes);

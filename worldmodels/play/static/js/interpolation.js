@@ -4,6 +4,7 @@ import { byId, press } from "./elements.js";
 import { Painter } from "./painter.js";
 
 const ROUND = 5000; // ms there and back
+const APART = 15; // ms between two questions to the engine, on screens that are repainted more often than others too
 
 export class Between {
   #ends = { a: null, b: null };
@@ -47,10 +48,13 @@ export class Between {
   #animate() {
     press(this.button, true);
     const began = performance.now() - (Math.acos(1 - 2 * Number(this.slider.value)) / (2 * Math.PI)) * ROUND; // from where it stands
+    let asked = -Infinity;
     const move = (now) => {
+      this.#frame = requestAnimationFrame(move);
+      if (now - asked < APART) return;
+      asked = now;
       this.slider.value = String(0.5 - 0.5 * Math.cos((2 * Math.PI * (now - began)) / ROUND));
       this.#go();
-      this.#frame = requestAnimationFrame(move);
     };
     this.#frame = requestAnimationFrame(move);
   }

@@ -26,7 +26,6 @@ export class Recording {
 
   keep(format = this.formats[0]) {
     if (!format) return;
-    this.format = format;
     if (this.send({ type: "record", format, seconds: Number(byId("record-seconds").value) }) !== false) this.#say("Making the film…");
   }
 
@@ -36,9 +35,9 @@ export class Recording {
     const link = byId("recording-link");
     link.href = blob ? url : new URL(url.replace(/^\/+/, ""), document.baseURI).href; // the page may live below a prefix
     if (!blob && new URL(link.href).origin !== location.origin) return this.failed();
-    const kind = this.format.toUpperCase();
-    link.download = `dream.${this.format}`;
-    link.textContent = `Save the ${kind}: ${number(seconds, 1)} s, ${bytes(count)}`;
+    const format = blob ? "gif" : link.href.split(".").at(-1); // of the film that came, whatever was asked for since
+    link.download = `dream.${format}`;
+    link.textContent = `Save the ${format.toUpperCase()}: ${number(seconds, 1)} s, ${bytes(count)}`;
     this.#say("", true);
   }
 

@@ -122,6 +122,7 @@ export class DreamScreen {
     const dream = new Dream(this.model, this.world, seed);
     await dream.replay(actions, temperatures, this.stopping);
     this.dreamOn(dream);
+    if (temperatures.length) this.wheel.temperature = temperatures.at(-1);
     this.paused = true;
   }
 
