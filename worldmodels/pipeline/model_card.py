@@ -34,7 +34,7 @@ The path of this folder does in the place of `pretrained:{name}`.
 |---|---|---|---|---|
 {scores}
 
-Whole episodes on seeds that nothing else has seen. Scores are {unit}; {pay}, and a
+Whole episodes on seeds that nothing else in the run has seen. Scores are {unit}; {pay}, and a
 tick of it is {repeat} of the game. The scores were measured by the run, in single precision. V and M were rounded to
 half precision afterwards, for this folder; C was not.
 
@@ -55,7 +55,8 @@ Settings, all of which stand in experiment.json: {settings}.
 |---|---|---|---|
 {files}
 
-M names the V that it belongs to, and C both: others do not load. starts.safetensors holds the moments at which dreams
+M's numbers hold the second bias of PyTorch's LSTM, zeros that are not trained. M names the V that it belongs to, and C
+both: others do not load. starts.safetensors holds the moments at which dreams
 begin, as there are no rollouts here, and examples.png some frames as V sees them. Nothing in here can run code.
 
 ## Licence
