@@ -15,18 +15,14 @@ from worldmodels.errors import UserError
 from worldmodels.export.description import FORMAT, describe, exported_starts, starts_file
 from worldmodels.export.graphs import memory_graph, vision_graph
 from worldmodels.export.runtime import put_runtime
+from worldmodels.play.guard import POLICY
 from worldmodels.play.model import PlayModel
 from worldmodels.runs.files import cannot_write
 
 STATIC = Path(play.__file__).parent / "static"
 MARK = "export.json"  # says that the folder is an export, and lists its files
 ENGINE = re.compile(r'(<meta name="engine" content=")socket(")')
-# What the server says in a header the page says itself: nothing is loaded from elsewhere.
-POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
-    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; font-src 'self'; manifest-src 'self'; "
-    "base-uri 'none'; form-action 'none'"
-)
+# What the server says in a header the page says itself.
 HEAD = f"""\
   <meta http-equiv="Content-Security-Policy" content="{POLICY}">
   <script defer src="static/js/local/from-disk.js"></script>"""

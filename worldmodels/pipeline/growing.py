@@ -10,9 +10,8 @@ from typing import Any
 
 from worldmodels.evaluation.score import mean_and_error
 from worldmodels.evolution.controllers import load_controller, save_mean
-from worldmodels.evolution.evolve import evolve
 from worldmodels.evolution.fitness import returns
-from worldmodels.evolution.gradient import learn
+from worldmodels.evolution.seek import seek
 from worldmodels.experiments import Experiment, at_round
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.pipeline.meter import meter
@@ -97,10 +96,7 @@ def grow(
             played = actual_world(work, vision, memory, features, horizon) if where == "actual" else None
             with played or nullcontext(dreaming) as world:
                 worlds = [world, *others]
-                if evolution.search == "gradient":
-                    learn(work.run, experiment.controller, evolution, experiment.gradient, worlds, **told)
-                else:
-                    evolve(work.run, experiment.controller, evolution, worlds, **told)
+                seek(work.run, experiment.controller, evolution, experiment.gradient, worlds, **told)
         if ensemble > 1:
             save_mean(path, members, made_from)
     config, parameters, _ = load_controller(path, made_from)

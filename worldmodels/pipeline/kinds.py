@@ -9,8 +9,7 @@ import torch
 
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.evolution.controllers import load_controller
-from worldmodels.evolution.evolve import evolve
-from worldmodels.evolution.gradient import learn
+from worldmodels.evolution.seek import seek
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.pipeline.ending import actual_score
 from worldmodels.pipeline.growing import actual_world, search_seed
@@ -65,10 +64,7 @@ def evolve_and_score(
             "save_every": work.experiment.save_every,
         }
         with actual_world(work, parts.vision, memory, features, horizon) as world:
-            if evolution.search == "gradient":
-                learn(work.run, config, evolution, work.experiment.gradient, [world], **told)
-            else:
-                evolve(work.run, config, evolution, [world], **told)
+            seek(work.run, config, evolution, work.experiment.gradient, [world], **told)
     config, parameters, _ = load_controller(path, made_from)
     grown = replace(parts, memory=memory, config=config, parameters=parameters.to(work.device))
     actual = actual_score(work, grown, episodes, actual_seed(work), "gymnasium")
