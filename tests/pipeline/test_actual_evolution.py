@@ -74,7 +74,7 @@ def test_killed_in_the_game_it_ends_in_the_same_c(
     monkeypatch: pytest.MonkeyPatch,
     results: Callable[[Path], dict[str, Any]],
 ):
-    """Interrupted after each generation of every evolution, and begun again."""
+    """Interrupted after each generation and at the end of every evolution, and begun again."""
     again = tmp_path / "again"
 
     pressed = Interrupt()
@@ -84,7 +84,7 @@ def test_killed_in_the_game_it_ends_in_the_same_c(
     while main(["train", "toy", "--run", str(again), *options]) == 128 + signal.SIGINT:
         tries += 1
         assert tries < 30
-    assert tries == 6 + 4
+    assert tries == 6 + 1 + 4 + 1, "after each generation, and when C has been saved"
     assert results(again) == results(run.path)
 
 
