@@ -34,8 +34,9 @@ def playing(one_page):
     one_page.wait("window.worldmodelsDebug?.framesDrawn > 3")
     if one_page.ask(f"{HEADER}.who") == "controller":
         one_page.page.keyboard.press("c")
+    before = one_page.ask(f"{HEADER}.seed")
     one_page.page.keyboard.press("r")
-    one_page.wait(f"!{HEADER}.paused && {HEADER}.tick < 5 && {HEADER}.who === 'you'")
+    one_page.wait(f"!{HEADER}.paused && {HEADER}.seed !== {before} && {HEADER}.who === 'you'")
     return one_page
 
 
