@@ -153,7 +153,7 @@ def test_one_of_other_parts_is_refused(toy_copy, capsys):
     assert main(["evolve", str(toy_copy), "--temperature", "0.5"]) == 2
     said = capsys.readouterr().err
     assert f"{path} was made from another " in said
-    assert f"run `worldmodels evolve {toy_copy} --temperature 0.50` to make it again" in said
+    assert f"delete it and run `worldmodels evolve {toy_copy} --temperature 0.50`" in said
 
 
 def test_a_run_in_use_is_left_alone(toy_run, capsys):
