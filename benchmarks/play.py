@@ -14,9 +14,7 @@ import functools
 import http.server
 import io
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -29,9 +27,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+from sentences import in_a_sentence
+from small_pictures import save_film, save_shot
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from worldmodels.bench.browser import find_chromium
 from worldmodels.runs.machine import machine
 
 SESSIONS, SECONDS, KEYS = 8, 10.0, 20
@@ -183,31 +184,25 @@ def take_pictures(browser: Browser, address: str, folder: Path) -> None:
     page.locator("#predicts summary").click()
     until(page, "worldmodelsDebug.lastHeader.tick > 30 && worldmodelsDebug.lastHeader.tick < 200")
     page.evaluate("() => scrollTo(0, 0)")
-    snap(page, folder / "play-dream.png")
+    save_shot(page.screenshot(), folder / "play-dream.png")
     page.keyboard.press("2")
     until(page, "worldmodelsDebug.lastHeader.screen === 'compare'")
     if page.evaluate("() => worldmodelsDebug.lastHeader.who") == "you":
         page.keyboard.press("c")
     until(page, "worldmodelsDebug.lastHeader.branched && worldmodelsDebug.lastHeader.tick > "
                 "worldmodelsDebug.lastHeader.branched + 60")  # fmt: skip
-    snap(page, folder / "play-compare.png")
+    save_shot(page.screenshot(), folder / "play-compare.png")
     page.keyboard.press("3")
     page.locator("#examples button").nth(3).click()
     until(page, "worldmodelsDebug.lastHeader.kind === 'encoded'")
     time.sleep(1)
-    snap(page, folder / "play-latents.png")
+    save_shot(page.screenshot(), folder / "play-latents.png")
     page.keyboard.press("4")
     until(page, "worldmodelsDebug.lastHeader.screen === 'cheating' && worldmodelsDebug.lastHeader.tick > 120")
-    snap(page, folder / "play-cheating.png")
+    save_shot(page.screenshot(), folder / "play-cheating.png")
     phone, _ = opened(browser, address, dark=False, phone=True)
     time.sleep(3)
-    snap(phone, folder / "play-phone.png")
-
-
-def snap(page: Page, path: Path) -> None:
-    """A screenshot with 128 colours, which is small."""
-    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    shot.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    save_shot(phone.screenshot(), folder / "play-phone.png")
 
 
 def film(page: Page, path: Path) -> None:
@@ -234,18 +229,7 @@ def film(page: Page, path: Path) -> None:
         for i in range(int((times[-1] - begin) * FILM_RATE))
     ]
     pictures = [Image.open(io.BytesIO(shots[i][1])).convert("RGB") for i in chosen]
-    height = round(FILM_WIDTH * pictures[0].height / pictures[0].width)
-    small = [picture.resize((FILM_WIDTH, height), Image.Resampling.LANCZOS) for picture in pictures]
-    palette = small[len(small) // 2].quantize(64)
-    frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in small]
-    frames[0].save(
-        path,
-        save_all=True,
-        append_images=frames[1:],
-        duration=round(1000 / FILM_RATE),
-        loop=0,
-        optimize=False,
-    )
+    save_film(pictures, path, FILM_WIDTH, FILM_RATE)
 
 
 def main() -> None:
@@ -258,9 +242,7 @@ def main() -> None:
     parser.add_argument("--site", type=Path)
     parser.add_argument("--minutes", type=float, default=0.0)
     asked = parser.parse_args()
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        sys.exit("needs Chromium: apt-get install chromium, or set CHROMIUM to its path")
+    chromium = find_chromium()
     figures: dict[str, Any] = {"machine": machine(), "run": Path(asked.run).name}
     with sync_playwright() as playwright, playing(asked.run) as (address, process):
         browser = playwright.chromium.launch(
@@ -291,4 +273,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

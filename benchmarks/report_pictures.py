@@ -9,16 +9,15 @@ V's reconstruction and the dream; drive.gif: the last seconds of the drive in th
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-from PIL import Image
 from sentences import in_a_sentence
+from small_pictures import save_film, save_shot
 
+from worldmodels.bench.browser import find_chromium
 from worldmodels.errors import UserError
 from worldmodels.pipeline.work import open_run
 from worldmodels.runs.folder import RunFolder
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 WIDTH = 900  # of the page, in pixels
 SECONDS, FILM_WIDTH = 8.0, 240  # of the film
-COLOURS = 128  # of a chart, which is small with few
 
 
 def take(browser: Browser, run: RunFolder, out: Path) -> list[Path]:
@@ -45,9 +43,8 @@ def take(browser: Browser, run: RunFolder, out: Path) -> list[Path]:
             has=page.locator("svg"), has_text=None if name == "evolution" else heading
         )
         if chart.count():
-            shot = Image.open(io.BytesIO(chart.first.screenshot())).convert("RGB")
             written.append(out / f"{name}.png")
-            shot.quantize(COLOURS, dither=Image.Dither.NONE).save(written[-1], optimize=True)
+            save_shot(chart.first.screenshot(), written[-1])
     page.close()
     if run.media("strip.png").exists():
         written.append(Path(shutil.copyfile(run.media("strip.png"), out / "strip.png")))
@@ -63,11 +60,7 @@ def film(drive: Path, path: Path) -> None:
         stream = video.streams.video[0]
         rate = float(stream.average_rate or 25)
         frames = [frame.to_image() for frame in video.decode(video=0)][-round(SECONDS * rate) :]
-    height = round(FILM_WIDTH * frames[0].height / frames[0].width)
-    small = [frame.resize((FILM_WIDTH, height), Image.Resampling.LANCZOS) for frame in frames]
-    palette = small[len(small) // 2].quantize(64)
-    first, *others = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in small]
-    first.save(path, save_all=True, append_images=others, duration=round(1000 / rate), loop=0)
+    save_film(frames, path, FILM_WIDTH, rate)
 
 
 def main() -> None:
@@ -79,9 +72,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     run = open_run(RunFolder(asked.run), "cpu").run
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        raise UserError("this needs Chromium: apt-get install chromium, or set CHROMIUM to its path")
+    chromium = find_chromium()
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

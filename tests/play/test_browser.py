@@ -217,7 +217,8 @@ def test_a_cheat_is_watched_in_both_worlds(open_page):
     until(page, "worldmodelsDebug.lastHeader.controller === 'round-00'")
 
 
-def test_a_lost_connection_is_taken_up_again(open_page):
+def open_through_a_wire(open_page: Opener) -> tuple[Page, list[WebSocketRoute]]:
+    """A page that dreams, and its connections, which can be cut."""
     sockets: list[WebSocketRoute] = []
 
     def through(socket: WebSocketRoute) -> None:
@@ -226,6 +227,11 @@ def test_a_lost_connection_is_taken_up_again(open_page):
 
     page = open_page(prepare=lambda page: page.route_web_socket("**/ws*", through))
     until(page, "worldmodelsDebug.lastHeader.tick > 5")
+    return page, sockets
+
+
+def test_a_lost_connection_is_taken_up_again(open_page):
+    page, sockets = open_through_a_wire(open_page)
     seed, tick = header(page)["seed"], header(page)["tick"]
     sockets[0].close(code=1012)
     until(page, "document.querySelector('#status').dataset.state !== 'open'")
@@ -252,14 +258,7 @@ SHOW = """() => {
 
 
 def test_a_hidden_page_whose_connection_was_lost_goes_on_when_it_is_seen_again(open_page):
-    sockets: list[WebSocketRoute] = []
-
-    def through(socket: WebSocketRoute) -> None:
-        socket.connect_to_server()
-        sockets.append(socket)
-
-    page = open_page(prepare=lambda page: page.route_web_socket("**/ws*", through))
-    until(page, "worldmodelsDebug.lastHeader.tick > 5")
+    page, sockets = open_through_a_wire(open_page)
     page.evaluate(HIDE)
     time.sleep(0.5)
     seed, tick = header(page)["seed"], header(page)["tick"]

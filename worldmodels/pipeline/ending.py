@@ -130,10 +130,9 @@ def draw(work: Work, parts: Parts) -> None:
     film_drive(work.run, typical.frames, typical.score, fps)
     shown = [typical, *driven]
     make_media(work.run, parts.vision, parts.memory, shown, seed=experiment.seed, device=work.device, fps=fps)
-    if parts.memory.config.predicts_end:
-        starts, ticks = openings(parts.vision, parts.memory, shown, work.device), max(1, round(FILM * fps))
-        tau = work.temperature(parts.round)
-        film_of_dream(work, parts, starts, work.run.media("dream.mp4"), ticks, tau, experiment.seed)
+    starts, ticks = openings(parts.vision, parts.memory, shown, work.device), max(1, round(FILM * fps))
+    tau = work.temperature(parts.round)
+    film_of_dream(work, parts, starts, work.run.media("dream.mp4"), ticks, tau, experiment.seed)
 
 
 def film_of_dream(
