@@ -335,6 +335,7 @@ def test_an_m_of_another_v_is_refused(run: RunFolder, random_latents: RandomLate
     model, loaded = load_memory(run, 0, vision="abc")
     assert (loaded, model.config) == (sha256, CONFIG)
     with pytest.raises(
-        UserError, match="made from another vision than the one in use; run `worldmodels memory"
+        UserError,
+        match="made from another vision than the one in use; delete it and run `worldmodels memory",
     ):
         load_memory(run, 0, vision="def")
