@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from worldmodels.controller.linear import ControllerConfig
 from worldmodels.evolution.fitness import returns
 from worldmodels.rollouts.collect import play
 from worldmodels.rollouts.exploration import Policy
+from worldmodels.runs.files import read_json, write_json
 from worldmodels.runs.progress import progress
 from worldmodels.runs.seeds import stream
 from worldmodels.worlds.actual import ActualWorld
@@ -69,6 +71,25 @@ class Score:
         }
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """Where an evaluation keeps its scores batch by batch, so that one that was stopped goes on from there."""
+
+    path: Path  # is gone when the evaluation is complete
+    of: dict[str, Any]  # what is scored, in words of JSON: what was kept of anything else is not gone on with
+
+    def read(self) -> tuple[list[float], int, float]:
+        """Scores of the first episodes, in whole batches, and the steps and seconds that they took."""
+        content = read_json(self.path) if self.path.exists() else None
+        if not isinstance(content, dict) or content.get("of") != self.of:
+            return [], 0, 0.0
+        return content["scores"], content["steps"], content["seconds"]
+
+    def write(self, scores: list[float], steps: int, seconds: float) -> None:
+        """Keep these, so far."""
+        write_json(self.path, {"of": self.of, "scores": scores, "steps": steps, "seconds": seconds})
+
+
 def mean_and_error(scores: np.ndarray) -> dict[str, Any]:
     """Mean, standard deviation (with n - 1; 0 for a single one) and standard error of returns, for a JSON file."""
     std = float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
@@ -92,15 +113,16 @@ def score_actual(
     seeds: Sequence[int],
     batch: int,
     seed: int,
+    unfinished: Unfinished | None = None,
 ) -> Score:
-    """Score C (n,) in the actual game, `batch` episodes at once."""
+    """Score C (n,) in the actual game, `batch` episodes at once; see `Unfinished`."""
 
     def played(part: Sequence[int]) -> tuple[list[float], int]:
         before = world.game_steps
         totals = returns(config, parameters[None], world, part)[0]  # (R,)
         return totals.tolist(), world.game_steps - before
 
-    return _in_batches(world.pool.spec.name, played, seeds, batch, seed)
+    return _in_batches(world.pool.spec.name, played, seeds, batch, seed, unfinished)
 
 
 def score_policy(
@@ -121,16 +143,18 @@ def _in_batches(
     seeds: Sequence[int],
     batch: int,
     seed: int,
+    unfinished: Unfinished | None = None,
 ) -> Score:
-    began = time.monotonic()
-    scores: list[float] = []
-    steps = 0
-    with progress("evaluate", len(seeds), "episodes") as bar:
-        for i in range(0, len(seeds), batch):
+    scores, steps, before = unfinished.read() if unfinished else ([], 0, 0.0)
+    began = time.monotonic() - before
+    with progress("evaluate", len(seeds), "episodes", start=len(scores)) as bar:
+        for i in range(len(scores), len(seeds), batch):
             part = seeds[i : i + batch]
             totals, taken = played(part)
             scores += totals
             steps += taken
+            if unfinished:
+                unfinished.write(scores, steps, time.monotonic() - began)
             bar.advance(len(part), mean=float(np.mean(scores)))
     return Score(game, "actual", seed, tuple(scores), time.monotonic() - began, steps)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from worldmodels.evaluation.score import (
+    Unfinished,
     episode_seeds,
     mean_and_error,
     score_actual,
@@ -66,8 +68,10 @@ def evaluate_run(work: Work, round: int) -> Done:
     if evaluation.random_episodes:
         content = random_score(work, evaluation.random_episodes, seed) | {"policy": "random"}
         write_json(work.run.evaluation("random"), content)
-    actual = actual_score(work, parts, evaluation.episodes, seed, "gymnasium")
+    kept = work.run.evaluation("actual.resume")  # a thousand episodes take a quarter of an hour
+    actual = actual_score(work, parts, evaluation.episodes, seed, "gymnasium", kept)
     write_json(work.run.evaluation("actual"), actual | more)
+    kept.unlink(missing_ok=True)
     return Done(
         f"{actual['mean']:.0f} ± {actual['standard_error']:.0f} over {actual['episodes']} fresh episodes "
         f"of {'Gymnasium’s' if work.spec.gym_id else 'the'} game",
@@ -76,12 +80,17 @@ def evaluate_run(work: Work, round: int) -> Done:
     )
 
 
-def actual_score(work: Work, parts: Parts, episodes: int, seed: int, backend: str) -> dict:
-    """C's score in the actual game, as `worldmodels evaluate --json` prints it."""
+def actual_score(
+    work: Work, parts: Parts, episodes: int, seed: int, backend: str, kept: Path | None = None
+) -> dict:
+    """C's score in the actual game, as `worldmodels evaluate --json` prints it; `kept` is where it may go on from."""
+    seeds, batch = episode_seeds(seed, episodes), work.experiment.evaluation.batch
+    played = {"episodes": episodes, "seed": seed, "batch": batch, "backend": backend}
+    digest = sha256(parts.parameters.cpu().numpy().tobytes()).hexdigest()  # C was made from its V and M alone
+    unfinished = Unfinished(kept, {"controller": digest, **played}) if kept else None
     with work.pool(backend) as pool:
         world = ActualWorld(work.senses(parts), pool, work.ticks)
-        seeds, batch = episode_seeds(seed, episodes), work.experiment.evaluation.batch
-        score = score_actual(world, parts.config, parts.parameters, seeds, batch, seed)
+        score = score_actual(world, parts.config, parts.parameters, seeds, batch, seed, unfinished)
     return score.as_json(backend=backend)
 
 
