@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -104,15 +105,17 @@ def main() -> None:
             line(f"mean of {len(members)}", dream, played(work, mean, round, options.episodes, backend))
 
 
-def with_settings(experiment: Experiment, settings: list[str]) -> Experiment:
-    """The settings of a run with others, "group.name=value"; UserError for what a search has nothing to do with."""
+def with_settings(
+    experiment: Experiment, settings: list[str], groups: Sequence[str] = OF_A_SEARCH
+) -> Experiment:
+    """The settings of a run with others, "group.name=value"; UserError for those of other groups."""
     content = asdict(experiment)
     for setting in settings:
         name, given, value = setting.partition("=")
         group, _, field = name.partition(".")
-        if not given or group not in OF_A_SEARCH or field not in content[group] or name in ELSEWHERE:
+        if not given or group not in groups or field not in content[group] or name in ELSEWHERE:
             raise UserError(
-                f"{setting} is no setting of a search; give for example dream.temperature_spread=0.3"
+                f"{setting} is no setting of {', '.join(groups)}; give for example dream.temperature_spread=0.3"
             )
         try:
             content[group][field] = json.loads(value)

@@ -1,4 +1,4 @@
-"""More Cs of a run by other settings: what is sought, kept and refused."""
+"""More Cs of a run by other settings, and another M to seek them in: what is made, kept and refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import torch
 
 from worldmodels.errors import UserError
 from worldmodels.evolution.controllers import load_controller
+from worldmodels.memory.train import load_memory
 from worldmodels.presets import preset
+from worldmodels.runs.folder import RunFolder
 
 Script = Callable[[str], Any]
 SHORT = ("--generations", "2", "--episodes", "3")
@@ -71,7 +73,7 @@ def test_a_setting_changes_the_search_and_its_name_cannot_be_taken_twice(
     "setting", ["memory.dropout=0.1", "dream.warmth=2", "gradient.noise", "dream.temperature=2"]
 )
 def test_what_no_search_knows_is_refused(script: Script, setting: str):
-    with pytest.raises(UserError, match=rf"{setting} is no setting of a search"):
+    with pytest.raises(UserError, match=rf"{setting} is no setting of dream, evolution, gradient"):
         script("searches").with_settings(preset("toy", "demo"), [setting])
 
 
@@ -83,3 +85,62 @@ def test_settings_are_numbers_words_and_nothing_else_changes(script: Script):
     assert changed == replace(
         experiment, dream=replace(experiment.dream, temperature_spread=0.3, ends="drawn")
     )
+
+
+@pytest.fixture
+def another(
+    script: Script, toy_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., RunFolder]:
+    """another(SETTING, ...): the run in which another M was trained on the toy's games, which is tmp_path/another."""
+
+    def made(*arguments: str) -> RunFolder:
+        words = [str(toy_run), str(tmp_path / "another"), *arguments, "--steps", "9"]
+        monkeypatch.setattr("sys.argv", ["another_memory.py", *words])
+        script("another_memory").main()
+        return RunFolder(tmp_path / "another")
+
+    return made
+
+
+def test_another_memory_grows_on_the_same_games_and_cs_are_sought_in_its_dreams(
+    another: Callable[..., RunFolder],
+    script: Script,
+    toy_run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    before = load_memory(RunFolder(toy_run), 1)[1]
+    run = another("mdn_rnn.hidden_size=16")
+    model, sha256 = load_memory(run, 1)
+    assert model.config.hidden_size == 16
+    for path in RunFolder(toy_run).latents(1).glob("*.npz"):
+        assert (run.latents(1) / path.name).samefile(path), "no second copy of the games"
+    assert load_memory(RunFolder(toy_run), 1)[1] == before
+    printed = capsys.readouterr().out
+    assert printed == f"python benchmarks/searches.py {run.path} NAME --round 1\n"
+    words = [str(run.path), "wide", "--round", "1", "--streams", "1"]
+    monkeypatch.setattr("sys.argv", ["searches.py", *words, *SHORT])
+    script("searches").main()
+    found = run.path / "searches" / "wide" / "stream-1.safetensors"
+    assert load_controller(found, {"memory": sha256})[0].feature_size == 8 + 16
+    assert load_memory(another("mdn_rnn.hidden_size=16"), 1)[1] == sha256, "it was there"
+
+
+def test_another_memory_of_other_settings_is_not_gone_on_with(another: Callable[..., RunFolder]):
+    another()
+    with pytest.raises(UserError, match="was made by other settings: choose another OUT"):
+        another("memory.dropout=0.1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["vae.latent_size=16"], "is no setting of memory, mdn_rnn, dream, evolution, gradient"),
+        (["--round", "2"], r"--round must lie in 0..1, got 2"),
+    ],
+)
+def test_what_another_memory_cannot_be_is_refused(
+    another: Callable[..., RunFolder], arguments: list[str], sentence: str
+):
+    with pytest.raises(UserError, match=sentence):
+        another(*arguments)
