@@ -72,16 +72,29 @@ def for_one_memory(experiment: Experiment, settings: list[str], round: int, step
 
 
 def fork(work: Work, experiment: Experiment, out: RunFolder) -> None:
-    """A run folder of these settings with the games, latents and V of `work`; UserError where another one is."""
-    record = {**read_json(work.run.experiment), "experiment": to_json(experiment)}
+    """A run folder of these settings with the games, latents and V of `work`.
+
+    Raises:
+        UserError: when something else is at its place, or no file of another folder can be linked to there.
+    """
     if out.experiment.exists():
         if from_json(Experiment, read_json(out.experiment)["experiment"]) != experiment:
             raise UserError(f"{out.path} was made by other settings: choose another OUT")
         return
-    for name in SHARED:
-        shutil.rmtree(out.path / name, ignore_errors=True)  # left behind by one that was stopped
-        shutil.copytree(work.run.path / name, out.path / name, copy_function=os.link)
-    write_json(out.experiment, record)  # last: it says that the others are there
+    if out.path.exists():
+        raise UserError(f"{out.path} exists and is no run: choose another OUT")
+    making = RunFolder(out.path.with_name(f"{out.path.name}.tmp"))
+    shutil.rmtree(making.path, ignore_errors=True)  # left behind by one that was stopped
+    try:
+        for name in SHARED:
+            shutil.copytree(work.run.path / name, making.path / name, copy_function=os.link)
+        record = read_json(work.run.experiment) | {"experiment": to_json(experiment)}
+        write_json(making.experiment, record)
+        making.path.replace(out.path)
+    except OSError as error:  # shutil.Error is one
+        raise UserError(f"{out.path} cannot be made: choose an OUT on the disk of {work.run.path}") from error
+    finally:
+        shutil.rmtree(making.path, ignore_errors=True)
 
 
 def learn(work: Work, round: int, steps: int) -> None:

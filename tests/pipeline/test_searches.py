@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -130,6 +131,25 @@ def test_another_memory_of_other_settings_is_not_gone_on_with(another: Callable[
     another()
     with pytest.raises(UserError, match="was made by other settings: choose another OUT"):
         another("memory.dropout=0.1")
+
+
+def test_another_memory_takes_nobodys_folder(another: Callable[..., RunFolder], tmp_path: Path):
+    (tmp_path / "another" / "rollouts").mkdir(parents=True)
+    with pytest.raises(UserError, match="another exists and is no run: choose another OUT"):
+        another()
+    assert (tmp_path / "another" / "rollouts").exists()
+
+
+def test_another_memory_is_not_made_where_nothing_can_be_linked(
+    another: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def elsewhere(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.link", elsewhere)
+    with pytest.raises(UserError, match="choose an OUT on the disk of"):
+        another()
+    assert not list(tmp_path.glob("another*"))
 
 
 @pytest.mark.parametrize(
