@@ -31,7 +31,7 @@ from worldmodels.pipeline.work import Work, open_run
 from worldmodels.runs.files import read_json, write_json
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.lock import locked
-from worldmodels.runs.settings import from_json, to_json
+from worldmodels.runs.settings import to_json
 
 OF_A_MEMORY = ("memory", "mdn_rnn", *OF_A_SEARCH)  # groups of settings that V and the games know nothing of
 SHARED = ("rollouts", "latents", "vision")
@@ -78,7 +78,7 @@ def fork(work: Work, experiment: Experiment, out: RunFolder) -> None:
         UserError: when something else is at its place, or no file of another folder can be linked to there.
     """
     if out.experiment.exists():
-        if from_json(Experiment, read_json(out.experiment)["experiment"]) != experiment:
+        if open_run(out, "cpu").experiment != experiment:
             raise UserError(f"{out.path} was made by other settings: choose another OUT")
         return
     if out.path.exists():

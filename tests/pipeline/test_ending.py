@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from worldmodels.errors import UserError
 from worldmodels.evaluation import score
 from worldmodels.pipeline.ending import actual_score, dream_score, evaluate_run
 from worldmodels.pipeline.work import Work, open_run
@@ -80,6 +81,21 @@ def test_what_was_kept_of_another_score_is_not_gone_on_with(
         actual_score(work, work.best(), 10, 5, "auto", kept)
     content = read_json(kept)
     write_json(kept, {**content, "of": other["of"] if "of" in other else content["of"] | other})
+    played = stop_after(99)
+    actual_score(work, work.best(), 10, 5, "auto", kept)
+    assert played == [3, 3, 3, 1]
+
+
+def test_damaged_scores_are_refused_or_played_again(work: Work, stop_after: Callable[[int], list[int]]):
+    kept = work.run.evaluation("actual.resume")
+    stop_after(2)
+    with pytest.raises(KeyboardInterrupt):
+        actual_score(work, work.best(), 10, 5, "auto", kept)
+    whole = kept.read_text()
+    kept.write_text(whole[:40])
+    with pytest.raises(UserError, match=r"actual.resume.json is not complete JSON .*; delete it and run"):
+        actual_score(work, work.best(), 10, 5, "auto", kept)
+    kept.write_text(whole.replace('"scores"', '"others"'))
     played = stop_after(99)
     actual_score(work, work.best(), 10, 5, "auto", kept)
     assert played == [3, 3, 3, 1]

@@ -81,9 +81,10 @@ class Unfinished:
     def read(self) -> tuple[list[float], int, float]:
         """Scores of the first episodes, in whole batches, and the steps and seconds that they took."""
         content = read_json(self.path) if self.path.exists() else None
-        if not isinstance(content, dict) or content.get("of") != self.of:
-            return [], 0, 0.0
-        return content["scores"], content["steps"], content["seconds"]
+        match content:
+            case {"of": self.of, "scores": list(scores), "steps": int(steps), "seconds": float(seconds)}:
+                return scores, steps, seconds
+        return [], 0, 0.0
 
     def write(self, scores: list[float], steps: int, seconds: float) -> None:
         """Keep these, so far."""

@@ -68,7 +68,7 @@ def evaluate_run(work: Work, round: int) -> Done:
     if evaluation.random_episodes:
         content = random_score(work, evaluation.random_episodes, seed) | {"policy": "random"}
         write_json(work.run.evaluation("random"), content)
-    kept = work.run.evaluation("actual.resume")  # a thousand episodes take a quarter of an hour
+    kept = work.run.resume(work.run.evaluation("actual"))  # a thousand episodes take a quarter of an hour
     actual = actual_score(work, parts, evaluation.episodes, seed, "gymnasium", kept)
     write_json(work.run.evaluation("actual"), actual | more)
     kept.unlink(missing_ok=True)

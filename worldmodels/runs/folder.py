@@ -13,7 +13,7 @@ runs/car-racing/
   controller/round-00-temperature-0.10-seed-1.*  the same from other random numbers; without a seed it is 0
   controller/round-00-features-z-hidden.*  a C of an ablation, evolved in the actual game (with -seed-S likewise)
   controller/best.json                     which round's C is best, and its score
-  evaluation/NAME.json                     scores
+  evaluation/NAME.json                     scores (actual.resume.json while the final one is unfinished)
   metrics/NAME.jsonl, metrics/tensorboard/
   media/NAME                               pictures and videos
   report.html
@@ -141,7 +141,7 @@ class RunFolder:
         return self.path / "evaluation" / "ablation.json"
 
     def resume(self, path: Path) -> Path:
-        """Where the unfinished training of the checkpoint at `path` is kept."""
+        """Where the unfinished training of the checkpoint at `path` is kept, or the unfinished score."""
         return path.with_name(f"{path.stem}.resume{path.suffix}")
 
     @property
