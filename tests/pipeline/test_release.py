@@ -220,6 +220,15 @@ def test_other_temperatures_are_released_too(toy_copy, tmp_path, capsys):
     assert not list(tmp_path.glob("third*"))
 
 
+def test_what_a_killed_score_left_behind_stays_behind(toy_copy, tmp_path):
+    run = RunFolder(toy_copy)
+    run.resume(run.evaluation("actual")).write_text("{}")
+    assert main(["release", str(toy_copy), "--name", "killed", "--out", str(tmp_path)]) == 0
+    made = {path.name for path in (tmp_path / "killed/evaluation").iterdir()}
+    assert "actual.json" in made
+    assert not any("resume" in name for name in made)
+
+
 def test_what_cannot_be_released_says_why(toy_copy, shelf, tmp_path, capsys):
     def refused(name: str, out: Path) -> str:
         assert main(["release", str(toy_copy), "--name", name, "--out", str(out)]) == 2

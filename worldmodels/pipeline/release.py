@@ -109,7 +109,10 @@ def _copy_records(work: Work, parts: Parts, name: str, made: RunFolder, made_fro
         record["command"] = re.sub(r"--run[ =]\S+", f"--run runs/{name}", record["command"])
     write_json(made.experiment, record)
     write_json(made.best_controller, read_json(work.run.best_controller))
+    left_behind = work.run.resume(work.run.evaluation("actual"))  # by a run that was killed as it ended
     for path in sorted(work.run.evaluation("any").parent.glob("*.json")):
+        if path == left_behind:
+            continue
         content = read_json(path)
         if path in (work.run.sweep, work.run.ablation) and content.get("memory") == ours["memory"]:
             content |= {part: made_from[part] for part in ours if part in content}
