@@ -32,7 +32,7 @@ from worldmodels.envs.game import game
 from worldmodels.errors import UserError
 from worldmodels.runs.files import write_atomically
 
-OURS, PPO, LINE = ("#2563a8", "#0f766e", "#6d28d9"), ("#9a3412", "#b45309", "#6b7280"), "#e5e7eb"
+OURS, PPO, LINE = ("#2563a8", "#0f766e", "#6d28d9", "#be185d"), ("#9a3412", "#b45309", "#6b7280"), "#e5e7eb"
 ROUND = re.compile(r"round-(\d+)")
 
 
