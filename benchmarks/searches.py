@@ -6,11 +6,12 @@ run's settings but for those that are given, such as
     python benchmarks/searches.py runs/dream plain
     python benchmarks/searches.py runs/dream no-cost gradient.dream_missed=0
     python benchmarks/searches.py runs/dream spread dream.temperature_spread=0.3 --streams 1 2 3
+    python benchmarks/searches.py runs/dream deep controller.hidden=40 evolution.search=gradient
 
-Prints of each C, and of the mean of their weights, what it earns in its dream, with its standard error, and in the
-actual game: on the same tracks whatever was changed, sketched where the game has a sketcher (--backend gymnasium: the
-game itself). Nothing of the run is touched: Cs and scores go to RUN/searches/NAME, and what is there is not made again.
-Of a release give a copy, which `worldmodels sweep pretrained:NAME` makes.
+Prints of each C, and of the mean of their weights where there is no hidden layer, what it earns in its dream, with its
+standard error, and in the actual game: on the same tracks whatever was changed, sketched where the game has a sketcher
+(--backend gymnasium: the game itself). Nothing of the run is touched: Cs and scores go to RUN/searches/NAME, and what
+is there is not made again. Of a release give a copy, which `worldmodels sweep pretrained:NAME` makes.
 """
 
 from __future__ import annotations
@@ -40,13 +41,9 @@ from worldmodels.runs.pretrained import refuse_released, run_folder
 from worldmodels.runs.seeds import stream
 from worldmodels.runs.settings import from_json
 
-OF_A_SEARCH = ("dream", "evolution", "gradient")  # groups of settings that V and M know nothing of
-ELSEWHERE = (
-    "dream.temperature",
-    "dream.horizon",
-    "evolution.generations",
-    "evolution.search",
-)  # the round has its own
+OF_A_SEARCH = ("dream", "controller", "evolution", "gradient")  # groups that V and M know nothing of
+OF_A_ROUND = ("dream.temperature", "dream.horizon", "evolution.generations")  # which has its own
+OF_A_GAME = ("controller.features", "controller.feature_size", "controller.action_kinds")
 
 
 def main() -> None:
@@ -97,7 +94,7 @@ def main() -> None:
                 changed, path=path, log_name=log, dreams=256, evolution_seed=number, afresh=True, **told
             )
             line(f"stream {number}", dream, played(work, path, round, options.episodes, backend))
-        if len(members) > 1:
+        if len(members) > 1 and not changed.experiment.controller.hidden:
             mean = folder / f"mean-{'-'.join(map(str, options.streams))}.safetensors"
             if not mean.exists():
                 save_mean(mean, members, load_checkpoint(members[0], kind="controller").made_from)
@@ -113,7 +110,7 @@ def with_settings(
     for setting in settings:
         name, given, value = setting.partition("=")
         group, _, field = name.partition(".")
-        if not given or group not in groups or field not in content[group] or name in ELSEWHERE:
+        if not given or group not in groups or field not in content[group] or name in OF_A_ROUND + OF_A_GAME:
             raise UserError(
                 f"{setting} is no setting of {', '.join(groups)}; give for example dream.temperature_spread=0.3"
             )
@@ -121,6 +118,8 @@ def with_settings(
             content[group][field] = json.loads(value)
         except ValueError:
             content[group][field] = value
+        if name == "evolution.search":
+            content["rounds"]["searches"] = ()  # which would go before it
     return from_json(Experiment, content)
 
 

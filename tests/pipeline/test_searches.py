@@ -71,10 +71,19 @@ def test_a_setting_changes_the_search_and_its_name_cannot_be_taken_twice(
 
 
 @pytest.mark.parametrize(
-    "setting", ["memory.dropout=0.1", "dream.warmth=2", "gradient.noise", "dream.temperature=2"]
+    "setting",
+    [
+        "memory.dropout=0.1",
+        "dream.warmth=2",
+        "gradient.noise",
+        "dream.temperature=2",
+        "controller.features=z",
+    ],
 )
 def test_what_no_search_knows_is_refused(script: Script, setting: str):
-    with pytest.raises(UserError, match=rf"{setting} is no setting of dream, evolution, gradient"):
+    with pytest.raises(
+        UserError, match=rf"{setting} is no setting of dream, controller, evolution, gradient"
+    ):
         script("searches").with_settings(preset("toy", "demo"), [setting])
 
 
@@ -86,6 +95,19 @@ def test_settings_are_numbers_words_and_nothing_else_changes(script: Script):
     assert changed == replace(
         experiment, dream=replace(experiment.dream, temperature_spread=0.3, ends="drawn")
     )
+
+
+def test_a_c_may_have_a_hidden_layer_and_be_sought_by_gradient(search: Callable[..., str], tmp_path: Path):
+    settings = ("controller.hidden=3", "evolution.search=gradient", "gradient.dreams=8", "gradient.ticks=5")
+    printed = search("deep", *settings, "--streams", "1", "2")
+    config = load_controller(tmp_path / "run" / "searches" / "deep" / "stream-1.safetensors")[0]
+    assert config.hidden == 3
+    assert "mean" not in printed  # of weights, which a hidden layer does not bear
+
+
+def test_the_search_that_is_asked_for_goes_before_that_of_the_rounds(script: Script):
+    changed = script("searches").with_settings(preset("car-racing", "dream"), ["evolution.search=auto"])
+    assert {changed.search(round) for round in range(11)} == {"auto"}
 
 
 @pytest.fixture

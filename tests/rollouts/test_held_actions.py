@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worldmodels.envs.game import ACTION_BOUNDS, GameSpec, game
-from worldmodels.rollouts.held_actions import HeldActions, VariedHolds
+from worldmodels.rollouts.held_actions import HeldActions, Strafing, VariedHolds
 
 TAKE_COVER = game("take-cover")
 
@@ -93,6 +93,43 @@ def test_a_varied_episode_is_its_seeds_alone():
     together = actions(policy, [1, 2, 3], 300)
     alone = actions(VariedHolds(TAKE_COVER), [2], 300, shade=9)
     np.testing.assert_array_equal(together[:, 1], alone[:, 0])
+
+
+def test_who_strafes_runs_from_side_to_side_at_a_pace_of_its_own():
+    policy = Strafing(TAKE_COVER)
+    policy.most_dithering = 0.0
+    paces = []
+    for episode in actions(policy, [*range(200)], 3000)[..., 0].T:
+        assert (abs(episode) >= 1 / 3).all()
+        to_the_right = episode > 0
+        turns = np.flatnonzero(to_the_right[1:] != to_the_right[:-1]) + 1
+        holds = np.diff(turns)
+        assert max(holds) / min(holds) <= 1.3 / 0.7 + 0.1
+        paces.append(holds.mean())
+    assert 27 <= min(paces) < 40
+    assert 110 < max(paces) < 165
+    assert np.median(paces) == pytest.approx((30 * 150) ** 0.5, rel=0.2)
+
+
+def test_who_strafes_dithers_up_to_half_of_what_it_does():
+    shares = []
+    for episode in actions(Strafing(TAKE_COVER), [*range(200)], 3000)[..., 0].T:
+        holds = lengths(episode)
+        shares.append(np.mean([hold <= 20 for hold in holds]))
+    assert min(shares) < 0.05
+    assert 0.4 < max(shares) < 0.75
+
+
+def test_a_strafing_episode_is_its_seeds_alone():
+    policy = Strafing(TAKE_COVER)
+    together = actions(policy, [1, 2, 3], 300)
+    alone = actions(Strafing(TAKE_COVER), [2], 300, shade=9)
+    np.testing.assert_array_equal(together[:, 1], alone[:, 0])
+    policy.start([1, 2, 3])
+    policy.act(np.zeros((3, 64, 64, 3), np.uint8))
+    policy.keep(np.array([2, 0]))
+    for tick in range(1, 300):
+        np.testing.assert_array_equal(policy.act(np.zeros((2, 64, 64, 3), np.uint8)), together[tick, [2, 0]])
 
 
 def test_varied_holds_need_room_to_vary():

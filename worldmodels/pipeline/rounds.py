@@ -17,7 +17,7 @@ from worldmodels.pipeline.stage import Done
 from worldmodels.pipeline.work import Work, count_frames, evolution_steps
 from worldmodels.rollouts.collect import collect
 from worldmodels.rollouts.exploration import Policy, RandomNetworks, RandomWalk
-from worldmodels.rollouts.held_actions import HeldActions, VariedHolds
+from worldmodels.rollouts.held_actions import HeldActions, Strafing, VariedHolds
 from worldmodels.rollouts.latents import mirrored
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.checkpoint import load_checkpoint
@@ -40,6 +40,7 @@ def collect_round(work: Work, round: int) -> Done:
             "random-walk": RandomWalk,
             "held-actions": HeldActions,
             "varied-holds": VariedHolds,
+            "strafing": Strafing,
         }
         explorer = explorers[config.exploration](work.spec)
         segments: list[tuple[Policy, int, int, int | None]]

@@ -15,7 +15,7 @@ from worldmodels.rollouts.exploration import Policy
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.seeds import stream
 
-EXPLORATIONS = ("random-networks", "random-walk", "held-actions", "varied-holds")
+EXPLORATIONS = ("random-networks", "random-walk", "held-actions", "varied-holds", "strafing")
 LOOK_EVERY = 16  # ticks between two looks at how many episodes have ended
 CROWDED = 0.75  # share of a policy's episodes that must be running, or it forgets the ended ones
 TRIES = 50  # seeds for one episode: where all of them end early, `shortest` is wrong

@@ -1,4 +1,4 @@
-"""Random policies that hold what they do: the paper's for Take Cover ("VizDoom Experiment"), and a more varied one."""
+"""Random policies that hold what they do: the paper's for Take Cover ("VizDoom Experiment"), and more varied ones."""
 
 from __future__ import annotations
 
@@ -71,3 +71,54 @@ class VariedHolds(HeldActions):
 
     def _hold(self, row: int) -> int:
         return int(self._streams[row].integers(1, self._longest[row] + 1))
+
+
+class Strafing(HeldActions):
+    """From side to side, at another pace in each episode, dithering now and then; blind to the frames.
+
+    An episode's pace is drawn log-evenly from 30 to below 150 ticks, and each run to a side lasts for 0.7 to 1.3 of it;
+    so much of what it does, from none to half, is instead as `HeldActions` would do it, for up to 20 ticks.
+
+    Not in the paper. In Take Cover nearly nothing hits who runs from wall to wall but what has left the picture by
+    then: fireballs that were aimed at the place where the player turned. An M that dreams of them has to remember them,
+    and only deaths teach it to. Who dithers in the middle of the room dies of others, and before there are many.
+    """
+
+    name = "strafing"
+    paces = (30.0, 150.0)
+    most_dithering = 0.5
+
+    def __init__(self, spec: GameSpec) -> None:
+        super().__init__(spec, longest=20)
+
+    def start(self, seeds: Sequence[int]) -> None:
+        """Begin one episode per seed."""
+        super().start(seeds)
+        fastest, slowest = self.paces
+        self._pace = np.array([fastest * (slowest / fastest) ** stream.random() for stream in self._streams])
+        self._dithers = np.array([self.most_dithering * stream.random() for stream in self._streams])  # (B,)
+        self._side = np.array([stream.choice((-1.0, 1.0)) for stream in self._streams])  # (B,)
+        self._running = np.zeros(len(seeds), bool)  # (B,) to its side, not dithering
+
+    def act(self, frames: np.ndarray) -> np.ndarray:
+        """Next action of every episode (B, A) float32."""
+        for row in np.flatnonzero(self._left == 0).tolist():
+            self._running[row] = self._streams[row].random() >= self._dithers[row]
+            self._side[row] *= -1.0 if self._running[row] else 1.0
+        actions = super().act(frames)
+        width = (self.high[0] - self.low[0]) / 3  # of the outer thirds of what steps to a side
+        within = (actions[:, 0] - self.low[0]) / 3  # from 0 to that width
+        sides = np.where(self._side < 0, self.low[0] + within, self.high[0] - width + within)
+        actions[:, 0] = np.where(self._running, sides, actions[:, 0])
+        return actions
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Go on with episodes `rows` (n,) only."""
+        super().keep(rows)
+        self._pace, self._dithers = self._pace[rows], self._dithers[rows]
+        self._side, self._running = self._side[rows], self._running[rows]
+
+    def _hold(self, row: int) -> int:
+        if not self._running[row]:
+            return super()._hold(row)
+        return int(self._pace[row] * self._streams[row].uniform(0.7, 1.3))

@@ -1,0 +1,207 @@
+"""What can be survived in Take Cover, by whoever knows where the fireballs are? `python benchmarks/dodging.py`
+
+Not agents: yardsticks, which read the game's own list of things instead of the picture. At every tic the planner tries
+some two hundred ways of stepping in the next 60 tics and takes the one that meets the fewest fireballs. It is told
+
+    all         all fireballs that fly
+    remembered  those that are in the picture, or were until so many tics ago (--remembers)
+    in sight    those that are in the picture now
+
+and beside it there is one who looks at nothing:
+
+    blind       runs from side to side and turns every so many tics (--periods)
+
+Prints the mean of the tics survived, its standard error, and how many episodes lasted to the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import vizdoom
+from sentences import in_a_sentence
+
+from worldmodels.envs.take_cover import TAKE_COVER
+from worldmodels.pipeline.temperature import refuse_less_than_one
+from worldmodels.runs.progress import progress
+
+AHEAD = 60  # tics that are planned: a fireball crosses the room in 48
+TURNS = (1, 2, 3, 4, 6, 8, 11, 15, 20, 26, 33, 41, 50)  # tics after which a plan does something else
+THRUST, FRICTION = (
+    0.75,
+    0.90625,
+)  # of the engine: units a tic for a step to the side, and what of its speed is left
+WALLS = (16.0, 752.0)  # where the player's middle can be
+WIDTH = 23.0  # half of the player's and half of a fireball's, and one unit
+LEFT, STAY, RIGHT = [True, False], [False, False], [False, True]  # the buttons
+BUTTONS = {-1: RIGHT, 0: STAY, 1: LEFT}  # by the direction on the room's axis: left is up
+
+
+class Flight(NamedTuple):
+    """Fireballs on their way to the player: place and speed, each (F,)."""
+
+    x: np.ndarray
+    y: np.ndarray
+    dx: np.ndarray
+    dy: np.ndarray
+
+
+class Player(NamedTuple):
+    """Where the player is; `dy` is its speed."""
+
+    x: float
+    y: float
+    dy: float
+
+
+def plans() -> np.ndarray:
+    """Ways of stepping, (P, AHEAD): one direction of three for good, or another after some tics."""
+    ways = [[way] * AHEAD for way in (-1, 0, 1)]
+    pairs = [(first, then) for first in (-1, 0, 1) for then in (-1, 0, 1) if first != then]
+    ways += [[first] * turn + [then] * (AHEAD - turn) for first, then in pairs for turn in TURNS]
+    return np.array(ways)
+
+
+def paths(player: Player, ways: np.ndarray) -> np.ndarray:
+    """Where each plan leads the player, tic by tic: (P, AHEAD)."""
+    y, speed = np.full(len(ways), player.y), np.full(len(ways), player.dy)
+    led = np.empty(ways.shape)
+    for tic in range(AHEAD):
+        speed = speed + THRUST * ways[:, tic]
+        y = y + speed
+        speed = np.where((y < WALLS[0]) | (y > WALLS[1]), 0.0, speed) * FRICTION
+        y = y.clip(*WALLS)
+        led[:, tic] = y
+    return led
+
+
+def best_way(player: Player, flight: Flight, ways: np.ndarray, last: int) -> int:
+    """The first step of the plan that meets the fewest fireballs, and then keeps away from them."""
+    led = paths(player, ways)
+    cost = 0.3 * (ways[:, 0] != last) - 0.002 * abs(led[:, -1] - player.y)  # rather go on, and far
+    if len(flight.x):
+        tics = np.arange(1, AHEAD + 1)[:, None]
+        here = abs(flight.x + flight.dx * tics - player.x) < WIDTH  # (AHEAD, F)
+        away = abs(led[:, :, None] - (flight.y + flight.dy * tics))  # (P, AHEAD, F)
+        away = np.where(here, away, math.inf)
+        met = away < WIDTH
+        soonest = np.where(met.any(axis=2), np.arange(AHEAD), AHEAD).min(axis=1)  # (P,)
+        cost = cost + met.any(axis=1).sum(axis=1) * 10.0 * (2 - soonest / AHEAD)
+        cost = cost + np.exp((WIDTH - away.min(axis=1).clip(min=WIDTH)) / 8).sum(axis=1)
+    return int(ways[cost.argmin(), 0])
+
+
+class Known:
+    """Which fireballs the planner is told of: those in the picture within the last `remembers` tics (0: now)."""
+
+    def __init__(self, remembers: float) -> None:
+        self.remembers = remembers
+        self._seen: dict[int, int] = {}  # by a fireball's name, the tic at which it was last in the picture
+
+    def of(self, things: list[Any], player: Player, tic: int) -> Flight:
+        """The fireballs of this tic that it knows of."""
+        balls = [thing for thing in things if "Ball" in thing.name and thing.velocity_x < 0]
+        for ball in balls:
+            if abs(ball.position_y - player.y) <= abs(
+                ball.position_x - player.x
+            ):  # the view is 90 degrees wide
+                self._seen[ball.id] = tic
+        known = [ball for ball in balls if tic - self._seen.get(ball.id, -math.inf) <= self.remembers]
+        if self.remembers == math.inf:
+            known = balls
+        names = ("position_x", "position_y", "velocity_x", "velocity_y")
+        return Flight(*(np.array([getattr(ball, name) for ball in known]) for name in names))
+
+
+@contextlib.contextmanager
+def the_game() -> Iterator[vizdoom.DoomGame]:
+    """Take Cover as Gymnasium's is set up, without its picture and with its list of things."""
+    game = vizdoom.DoomGame()
+    game.load_config(str(Path(vizdoom.scenarios_path) / "take_cover.cfg"))
+    game.set_window_visible(False)
+    game.set_objects_info_enabled(True)
+    game.set_screen_resolution(vizdoom.ScreenResolution.RES_160X120)
+    game.set_episode_timeout(TAKE_COVER.max_steps)
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:  # the engine writes into the one it runs in
+        os.chdir(folder)
+        try:
+            game.init()
+            yield game
+        finally:
+            game.close()
+            os.chdir(here)
+
+
+def survived(game: vizdoom.DoomGame, seed: int, way: Callable[[list[Any], Player, int], int]) -> int:
+    """Tics of an episode in which `way` says at each tic where to step."""
+    game.set_seed(seed)
+    game.new_episode()
+    tics = 0
+    while not game.is_episode_finished() and (state := game.get_state()) is not None:
+        (body,) = (thing for thing in state.objects if thing.name == "DoomPlayer")
+        player = Player(body.position_x, body.position_y, body.velocity_y)
+        game.make_action(BUTTONS[way(state.objects, player, tics)])
+        tics += 1
+    return tics
+
+
+def planner(remembers: float) -> Callable[[list[Any], Player, int], int]:
+    """One who plans, for one episode."""
+    known, ways, last = Known(remembers), plans(), 0
+
+    def way(things: list[Any], player: Player, tic: int) -> int:
+        nonlocal last
+        last = best_way(player, known.of(things, player, tic), ways, last)
+        return last
+
+    return way
+
+
+def blind(period: int) -> Callable[[list[Any], Player, int], int]:
+    """One who looks at nothing: half a period to one side, a whole one to the other, and so on."""
+    return lambda things, player, tic: 1 if (tic + period // 2) // period % 2 else -1
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--episodes", type=int, default=16, help="of each who plans: a minute for two of them"
+    )
+    parser.add_argument("--blind-episodes", type=int, default=100, help="of each who looks at nothing")
+    parser.add_argument("--remembers", type=int, nargs="*", default=[5, 10, 20], help="tics")
+    parser.add_argument("--periods", type=int, nargs="*", default=[60, 90, 120, 150], help="tics")
+    parser.add_argument("--seed", type=int, default=9000, help="of the first episode")
+    asked = parser.parse_args()
+    refuse_less_than_one(episodes=asked.episodes, blind_episodes=asked.blind_episodes)
+    rows: list[tuple[str, Callable[[], Callable[[list[Any], Player, int], int]], int]] = []
+    rows += [(f"blind, {p} tics", lambda p=p: blind(p), asked.blind_episodes) for p in asked.periods]
+    rows += [("in sight", lambda: planner(0), asked.episodes)]
+    rows += [(f"remembered, {r} tics", lambda r=r: planner(r), asked.episodes) for r in asked.remembers]
+    rows += [("all", lambda: planner(math.inf), asked.episodes)]
+    print(f"seeds from {asked.seed} on\n| known | tics survived | episodes | to the end |\n|---|---|---|---|")
+    with the_game() as game:
+        for name, who, episodes in rows:
+            tics = []
+            with progress(name, episodes, "episodes") as bar:
+                for episode in range(episodes):
+                    tics.append(survived(game, asked.seed + episode, who()))
+                    bar.advance(mean=float(np.mean(tics)))
+            error = np.std(tics, ddof=1) / len(tics) ** 0.5 if len(tics) > 1 else math.nan
+            whole = sum(t >= TAKE_COVER.max_steps for t in tics)
+            print(f"| {name} | {np.mean(tics):.0f} ± {error:.0f} | {episodes} | {whole} |", flush=True)
+
+
+if __name__ == "__main__":
+    in_a_sentence(main)
