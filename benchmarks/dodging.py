@@ -40,6 +40,7 @@ THRUST, FRICTION = (
     0.90625,
 )  # of the engine: units a tic for a step to the side, and what of its speed is left
 WALLS = (16.0, 752.0)  # where the player's middle can be
+MEETS = 9  # tics at most for which a fireball is beside the player: it flies by ten units a tic, or some seven aslant
 WIDTH = 23.0  # half of the player's and half of a fireball's, and one unit
 LEFT, STAY, RIGHT = [True, False], [False, False], [False, True]  # the buttons
 BUTTONS = {-1: RIGHT, 0: STAY, 1: LEFT}  # by the direction on the room's axis: left is up
@@ -88,14 +89,16 @@ def best_way(player: Player, flight: Flight, ways: np.ndarray, last: int) -> int
     led = paths(player, ways)
     cost = 0.3 * (ways[:, 0] != last) - 0.002 * abs(led[:, -1] - player.y)  # rather go on, and far
     if len(flight.x):
-        tics = np.arange(1, AHEAD + 1)[:, None]
-        here = abs(flight.x + flight.dx * tics - player.x) < WIDTH  # (AHEAD, F)
-        away = abs(led[:, :, None] - (flight.y + flight.dy * tics))  # (P, AHEAD, F)
+        # A fireball is as far as the player for a few tics only, those from the one at which it comes near.
+        near = np.ceil((flight.x - player.x - WIDTH) / -flight.dx).clip(min=1)[:, None] + np.arange(MEETS)
+        here = (abs(flight.x[:, None] + flight.dx[:, None] * near - player.x) < WIDTH) & (near <= AHEAD)
+        at = near.clip(max=AHEAD).astype(int) - 1  # (F, MEETS)
+        away = abs(led[:, at] - (flight.y[:, None] + flight.dy[:, None] * near))  # (P, F, MEETS)
         away = np.where(here, away, math.inf)
         met = away < WIDTH
-        soonest = np.where(met.any(axis=2), np.arange(AHEAD), AHEAD).min(axis=1)  # (P,)
-        cost = cost + met.any(axis=1).sum(axis=1) * 10.0 * (2 - soonest / AHEAD)
-        cost = cost + np.exp((WIDTH - away.min(axis=1).clip(min=WIDTH)) / 8).sum(axis=1)
+        soonest = np.where(met, at, AHEAD).min(axis=(1, 2))  # (P,)
+        cost = cost + met.any(axis=2).sum(axis=1) * 10.0 * (2 - soonest / AHEAD)
+        cost = cost + np.exp((WIDTH - away.min(axis=2).clip(min=WIDTH)) / 8).sum(axis=1)
     return int(ways[cost.argmin(), 0])
 
 

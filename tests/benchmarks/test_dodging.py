@@ -1,0 +1,74 @@
+"""The yardsticks of Take Cover: how the planner steps, what it knows, and how long it lasts in the game itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+Script = Callable[[str], Any]
+
+
+@pytest.fixture
+def dodging(script: Script) -> Any:
+    return script("dodging")
+
+
+def fireball(name: int, x: float, y: float) -> SimpleNamespace:
+    return SimpleNamespace(
+        id=name, name="DoomImpBall", position_x=x, position_y=y, velocity_x=-10.0, velocity_y=0.0
+    )
+
+
+def test_the_player_of_the_game_goes_where_the_planner_thinks(dodging: Any) -> None:
+    ways = np.array([[1] * 20 + [-1] * 40])
+    been: list[Any] = []
+    with dodging.the_game() as game:
+        game.set_seed(3)
+        game.new_episode()
+        for way in [0] * 10 + ways[0, :40].tolist():  # the game lets nobody move in its first tics
+            (body,) = (thing for thing in game.get_state().objects if thing.name == "DoomPlayer")
+            been.append(dodging.Player(body.position_x, body.position_y, body.velocity_y))
+            game.make_action(dodging.BUTTONS[way])
+    expected = dodging.paths(been[10], ways)[0, :39]
+    np.testing.assert_allclose([player.y for player in been[11:]], expected, atol=0.01)
+
+
+def test_walls_hold_the_player(dodging: Any) -> None:
+    led = dodging.paths(dodging.Player(-416.0, 700.0, 7.0), np.array([[1] * 60]))
+    assert led[0, -1] == 752.0
+    assert (np.diff(led[0]) >= 0).all()
+
+
+@pytest.mark.parametrize("y", [390.0, 378.0])
+def test_it_steps_out_of_the_way_on_the_nearer_side(dodging: Any, y: float) -> None:
+    player, ways, last = dodging.Player(-416.0, 384.0, 0.0), dodging.plans(), 0
+    for x in range(-300, -450, -10):
+        flight = dodging.Flight(*(np.array([value]) for value in (float(x), y, -10.0, 0.0)))
+        assert abs(x - player.x) >= dodging.WIDTH or abs(y - player.y) >= dodging.WIDTH
+        last = dodging.best_way(player, flight, ways, last)
+        speed = (player.dy + dodging.THRUST * last) * dodging.FRICTION
+        player = player._replace(y=player.y + speed / dodging.FRICTION, dy=speed)
+    assert (player.y > 384.0) == (y < 384.0)
+
+
+@pytest.mark.parametrize(("remembers", "known"), [(0, [1]), (5, [1, 2]), (3, [1]), (math.inf, [1, 2, 3])])
+def test_it_knows_what_is_or_was_in_the_picture(dodging: Any, remembers: float, known: list[int]) -> None:
+    """At tic 10 the first is in sight; the second was until tic 6; the third never."""
+    player, knows = dodging.Player(-416.0, 384.0, 0.0), dodging.Known(remembers)
+    knows.of([fireball(2, -300.0, 450.0), fireball(3, -300.0, 700.0)], player, 6)
+    things = [fireball(1, 0.0, 384.0), fireball(2, -400.0, 450.0), fireball(3, -300.0, 700.0)]
+    flight = knows.of(things, player, 10)
+    assert flight.x.tolist() == [things[name - 1].position_x for name in known]
+
+
+def test_who_knows_all_fireballs_outlives_who_looks_at_nothing(dodging: Any) -> None:
+    with dodging.the_game() as game:
+        blind = [dodging.survived(game, seed, dodging.blind(20)) for seed in range(2)]
+        knowing = dodging.survived(game, 0, dodging.planner(math.inf))
+    assert max(blind) < knowing
+    assert knowing > 1000
