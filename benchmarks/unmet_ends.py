@@ -36,7 +36,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", nargs="+", help="run folders of take-cover, or pretrained:NAME")
-    parser.add_argument("--round", type=int, help="whose V and M (default: that of the run's C)")
+    parser.add_argument("--round", type=int, help="whose V and M (default: the last one that has an M)")
     parser.add_argument("--exploration", choices=EXPLORERS, default="strafing")
     parser.add_argument("--episodes", type=int, default=128)
     parser.add_argument("--seed", type=int, default=60_000_000, help="of the first episode")
@@ -82,10 +82,12 @@ def followed(work: Work, vision: VAE, memory: MDNRNN, episode: Episode) -> Tenso
 
 
 def of_round(work: Work, round: int | None) -> tuple[VAE, MDNRNN]:
-    """V and M of a round, or those of the run's C."""
+    """V and M of a round; None: of the last one that has an M."""
     if round is None:
-        parts = work.best()
-        return parts.vision, parts.memory
+        made = [
+            r for r in range(work.experiment.rounds.count) if work.run.memory(work.memory_round(r)).exists()
+        ]
+        round = max(made, default=0)
     return work.vision(round)[0], work.memory(round)[0]
 
 
