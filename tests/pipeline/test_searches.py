@@ -177,7 +177,7 @@ def test_another_memory_is_not_made_where_nothing_can_be_linked(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["vae.latent_size=16"], "is no setting of memory, mdn_rnn, dream, evolution, gradient"),
+        (["vae.latent_size=16"], "is no setting of memory, mdn_rnn, dream, controller, evolution, gradient"),
         (["--round", "2"], r"--round must lie in 0..1, got 2"),
     ],
 )
