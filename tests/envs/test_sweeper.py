@@ -26,6 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 SCRIPT = """
 import signal
+import sys
 import numpy as np
 from worldmodels.envs.game import game
 from worldmodels.envs.gymnasium_games import GymnasiumGames
@@ -35,6 +36,7 @@ games = GymnasiumGames(game("take-cover"), workers=2)
 with EpisodePool(game("take-cover"), games) as pool:
     pool.reset([1, 2, 3])
     print(*[worker.process.pid for worker in games._workers], flush=True)
+    sys.stdin.readline()  # until the test has looked at the engines
     for tic in range(STEPS):
         if tic % 20 == 19:
             pool.reset([1, 2, 3])
@@ -54,11 +56,13 @@ class Played:
             [sys.executable, "-c", SCRIPT.replace("STEPS", str(steps))],
             cwd=self.current,
             env={**os.environ, **variables},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
+        assert self.parent.stdin is not None
         assert self.parent.stdout is not None
         self.workers = [int(pid) for pid in self.parent.stdout.readline().split()]
         if not self.workers:
@@ -67,6 +71,8 @@ class Played:
         assert len(self.engines) == 3
         self.memories = {path for engine in self.engines for path in shared_memory(engine)}
         assert self.memories
+        self.parent.stdin.write("\n")
+        self.parent.stdin.flush()
 
     def litter(self) -> list[str]:
         """Everything that should be gone by the end."""
