@@ -1,7 +1,7 @@
 """What can be survived in Take Cover, by whoever knows where the fireballs are? `python benchmarks/dodging.py`
 
 Not agents: yardsticks, which read the game's own list of things instead of the picture. At every tic the planner tries
-some two hundred ways of stepping in the next 60 tics and takes the one that meets the fewest fireballs. It is told
+81 ways of stepping in the next 60 tics and takes the one that meets the fewest fireballs. It is told
 
     all         all fireballs that fly
     remembered  those that are in the picture, or were until so many tics ago (--remembers)
@@ -20,6 +20,8 @@ import argparse
 import contextlib
 import math
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,16 +31,15 @@ import numpy as np
 import vizdoom
 from sentences import in_a_sentence
 
+from worldmodels.envs.sweeper import start_sweeper
 from worldmodels.envs.take_cover import TAKE_COVER
 from worldmodels.pipeline.temperature import refuse_less_than_one
 from worldmodels.runs.progress import progress
 
 AHEAD = 60  # tics that are planned: a fireball crosses the room in 48
 TURNS = (1, 2, 3, 4, 6, 8, 11, 15, 20, 26, 33, 41, 50)  # tics after which a plan does something else
-THRUST, FRICTION = (
-    0.75,
-    0.90625,
-)  # of the engine: units a tic for a step to the side, and what of its speed is left
+THRUST = 0.75  # units a tic that a step to the side adds to the player's speed, by the engine
+FRICTION = 0.90625  # what of that speed is left after a tic
 WALLS = (16.0, 752.0)  # where the player's middle can be
 MEETS = 9  # tics at most for which a fireball is beside the player: it flies by ten units a tic, or some seven aslant
 WIDTH = 23.0  # half of the player's and half of a fireball's, and one unit
@@ -72,10 +73,10 @@ def plans() -> np.ndarray:
 
 
 def paths(player: Player, ways: np.ndarray) -> np.ndarray:
-    """Where each plan leads the player, tic by tic: (P, AHEAD)."""
+    """Where ways of stepping (P, T) lead the player, tic by tic: (P, T)."""
     y, speed = np.full(len(ways), player.y), np.full(len(ways), player.dy)
     led = np.empty(ways.shape)
-    for tic in range(AHEAD):
+    for tic in range(ways.shape[1]):
         speed = speed + THRUST * ways[:, tic]
         y = y + speed
         speed = np.where((y < WALLS[0]) | (y > WALLS[1]), 0.0, speed) * FRICTION
@@ -113,9 +114,8 @@ class Known:
         """The fireballs of this tic that it knows of."""
         balls = [thing for thing in things if "Ball" in thing.name and thing.velocity_x < 0]
         for ball in balls:
-            if abs(ball.position_y - player.y) <= abs(
-                ball.position_x - player.x
-            ):  # the view is 90 degrees wide
+            away, aside = abs(ball.position_x - player.x), abs(ball.position_y - player.y)
+            if aside <= away:  # the view is 90 degrees wide
                 self._seen[ball.id] = tic
         known = [ball for ball in balls if tic - self._seen.get(ball.id, -math.inf) <= self.remembers]
         if self.remembers == math.inf:
@@ -125,8 +125,11 @@ class Known:
 
 
 @contextlib.contextmanager
-def the_game() -> Iterator[vizdoom.DoomGame]:
-    """Take Cover as Gymnasium's is set up, without its picture and with its list of things."""
+def the_game(folder: Path) -> Iterator[vizdoom.DoomGame]:
+    """Take Cover as Gymnasium's is set up, without its picture and with its list of things.
+
+    The engine writes into the folder it runs in, and outlives who is killed: see `in_a_group_of_its_own`.
+    """
     game = vizdoom.DoomGame()
     game.load_config(str(Path(vizdoom.scenarios_path) / "take_cover.cfg"))
     game.set_window_visible(False)
@@ -134,14 +137,13 @@ def the_game() -> Iterator[vizdoom.DoomGame]:
     game.set_screen_resolution(vizdoom.ScreenResolution.RES_160X120)
     game.set_episode_timeout(TAKE_COVER.max_steps)
     here = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder:  # the engine writes into the one it runs in
-        os.chdir(folder)
-        try:
-            game.init()
-            yield game
-        finally:
-            game.close()
-            os.chdir(here)
+    os.chdir(folder)
+    try:
+        game.init()
+        yield game
+    finally:
+        game.close()
+        os.chdir(here)
 
 
 def survived(game: vizdoom.DoomGame, seed: int, way: Callable[[list[Any], Player, int], int]) -> int:
@@ -174,27 +176,43 @@ def blind(period: int) -> Callable[[list[Any], Player, int], int]:
     return lambda things, player, tic: 1 if (tic + period // 2) // period % 2 else -1
 
 
+def in_a_group_of_its_own() -> int:
+    """Play in another process; however this one ends, that one and its engine end with it. Returns how it ended."""
+    folder = Path(tempfile.mkdtemp(prefix="worldmodels-"))
+    command = [sys.executable, __file__, *sys.argv[1:], "--folder", str(folder)]
+    ends, held = os.pipe()  # this process alone holds `held`
+    player = subprocess.Popen(command, start_new_session=True)
+    sweeper = start_sweeper(player.pid, folder, ends)
+    os.close(ends)
+    try:
+        return player.wait()
+    finally:
+        os.close(held)
+        sweeper.wait()
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--episodes", type=int, default=16, help="of each who plans: a minute for two of them"
-    )
+    parser.add_argument("--episodes", type=int, default=16, help="of each who plans")
     parser.add_argument("--blind-episodes", type=int, default=100, help="of each who looks at nothing")
-    parser.add_argument("--remembers", type=int, nargs="*", default=[5, 10, 20], help="tics")
+    parser.add_argument("--remembers", type=int, nargs="*", default=[5, 10, 20, 60], help="tics")
     parser.add_argument("--periods", type=int, nargs="*", default=[60, 90, 120, 150], help="tics")
     parser.add_argument("--seed", type=int, default=9000, help="of the first episode")
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     refuse_less_than_one(episodes=asked.episodes, blind_episodes=asked.blind_episodes)
+    if asked.folder is None:
+        sys.exit(in_a_group_of_its_own())
     rows: list[tuple[str, Callable[[], Callable[[list[Any], Player, int], int]], int]] = []
     rows += [(f"blind, {p} tics", lambda p=p: blind(p), asked.blind_episodes) for p in asked.periods]
     rows += [("in sight", lambda: planner(0), asked.episodes)]
     rows += [(f"remembered, {r} tics", lambda r=r: planner(r), asked.episodes) for r in asked.remembers]
     rows += [("all", lambda: planner(math.inf), asked.episodes)]
     print(f"seeds from {asked.seed} on\n| known | tics survived | episodes | to the end |\n|---|---|---|---|")
-    with the_game() as game:
+    with the_game(asked.folder) as game:
         for name, who, episodes in rows:
             tics = []
             with progress(name, episodes, "episodes") as bar:

@@ -13,21 +13,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from dodging import FRICTION, THRUST, WALLS
+from dodging import Player, paths
 from sentences import in_a_sentence, run_of
+from unmet_ends import latest_round
 
 from worldmodels.controller.linear import act
+from worldmodels.envs.take_cover import LEFT, RIGHT, TAKE_COVER
 from worldmodels.evaluation.score import mean_and_error
-from worldmodels.evolution.controllers import load_controller
 from worldmodels.experiments import at_round
 from worldmodels.pipeline.temperature import refuse_less_than_one
 from worldmodels.pipeline.work import Parts, Work
 from worldmodels.worlds.actual import ActualWorld
 from worldmodels.worlds.state import World
 
-MIDDLE = 384.0  # where an episode begins
+START = Player(-416.0, 384.0, 0.0)  # in the middle of the room
 FROZEN = 8  # tics at its beginning in which nobody moves
-THIRD = 1 / 3  # an action above it steps to the right, one below its negative to the left
 
 
 def main() -> None:
@@ -36,27 +36,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", help="a run folder of take-cover, or pretrained:NAME")
-    parser.add_argument("--controller", type=Path, help="another C of the run's last M, as searches.py makes")
-    parser.add_argument("--round", type=int, help="of that one's M")
+    parser.add_argument("--controller", type=Path, help="another C, as searches.py makes them")
+    parser.add_argument("--round", type=int, help="whose M it is of (default: the last one with an M)")
     parser.add_argument("--episodes", type=int, default=32, help="in each world")
     parser.add_argument("--seed", type=int, default=70_000_000, help="of the first episode")
     asked = parser.parse_args()
     refuse_less_than_one(episodes=asked.episodes)
     work = run_of(asked.run, "take-cover")
-    parts = work.best() if asked.controller is None else another(work, asked.controller, asked.round or 0)
+    round = latest_round(work) if asked.round is None else asked.round
+    parts = work.best() if asked.controller is None else work.parts(round, asked.controller)
     seeds = range(asked.seed, asked.seed + asked.episodes)
     print("| world | ticks | left, stay, right | a run lasts | places |\n|---|---|---|---|---|")
     with work.pool() as pool:
         print(row("game", sides(parts, ActualWorld(work.senses(parts), pool, work.ticks), seeds)), flush=True)
     horizon = at_round(work.experiment.rounds.horizons, parts.round)
     print(row("dream", sides(parts, dream(work, parts, horizon), seeds)))
-
-
-def another(work: Work, path: Path, round: int) -> Parts:
-    """V and M of a round with a C from elsewhere that was made from them."""
-    (vision, vision_hash), (memory, memory_hash) = work.vision(round), work.memory(round)
-    config, parameters, _ = load_controller(path, {"vision": vision_hash, "memory": memory_hash})
-    return Parts(round, vision, memory, config, parameters.to(work.device))
 
 
 def dream(work: Work, parts: Parts, horizon: int) -> World:
@@ -76,7 +70,8 @@ def sides(parts: Parts, world: World, seeds: range) -> list[np.ndarray]:
     on = np.ones(len(seeds), bool)
     while on.any():
         actions = act(parts.config, parts.parameters[None], features[None])[0]
-        stepped.append(np.sign(actions[:, 0].cpu().numpy() * (actions[:, 0].abs() > THIRD).cpu().numpy()))
+        taken = TAKE_COVER.game_actions(actions.cpu().numpy())
+        stepped.append((taken == RIGHT).astype(float) - (taken == LEFT))
         step = world.step(actions)
         lived += on
         on &= ~(step.terminated | step.truncated).cpu().numpy()
@@ -93,15 +88,8 @@ def runs(side: np.ndarray) -> np.ndarray:
 
 
 def places(side: np.ndarray) -> np.ndarray:
-    """Where these steps lead (T,), by the engine's rules; left is up."""
-    y, speed, been = MIDDLE, 0.0, np.empty(len(side))
-    for tic, step in enumerate(side):
-        speed -= THRUST * step * (tic >= FROZEN)
-        y += speed
-        speed = 0.0 if y < WALLS[0] or y > WALLS[1] else speed * FRICTION
-        y = min(max(y, WALLS[0]), WALLS[1])
-        been[tic] = y
-    return been
+    """Where these steps lead (T,); left is up."""
+    return paths(START, -np.where(np.arange(len(side)) < FROZEN, 0.0, side)[None])[0]
 
 
 def row(world: str, episodes: list[np.ndarray]) -> str:

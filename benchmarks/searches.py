@@ -28,12 +28,12 @@ from sentences import in_a_sentence
 
 from worldmodels.errors import UserError
 from worldmodels.evaluation.score import mean_and_error
-from worldmodels.evolution.controllers import load_controller, save_mean
+from worldmodels.evolution.controllers import save_mean
 from worldmodels.experiments import Experiment, at_round
 from worldmodels.pipeline.ending import actual_score
 from worldmodels.pipeline.growing import grow
 from worldmodels.pipeline.temperature import checked_temperature, refuse_less_than_one
-from worldmodels.pipeline.work import Parts, Work, open_run
+from worldmodels.pipeline.work import Work, open_run
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.files import read_json, write_json
 from worldmodels.runs.lock import locked
@@ -127,11 +127,8 @@ def played(work: Work, path: Path, round: int, episodes: int, backend: str) -> n
     """What a C earns in the game, (episodes,); kept beside it."""
     record = path.with_suffix(f".{backend}-{episodes}.json")
     if not record.exists():
-        (vision, _), (memory, _) = work.vision(round), work.memory(round)
-        config, parameters, _ = load_controller(path)
-        parts = Parts(round, vision, memory, config, parameters.to(work.device))
         seed = stream(work.experiment.seed, "searches") % 2**31
-        write_json(record, actual_score(work, parts, episodes, seed, backend))
+        write_json(record, actual_score(work, work.parts(round, path), episodes, seed, backend))
     return np.array(read_json(record)["scores"])
 
 

@@ -17,16 +17,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from worldmodels.memory.mdn_rnn import MDNRNN
+from worldmodels.pipeline.rounds import EXPLORERS
 from worldmodels.pipeline.temperature import refuse_less_than_one
 from worldmodels.pipeline.work import Work
 from worldmodels.rollouts.collect import play
 from worldmodels.rollouts.episode import Episode
-from worldmodels.rollouts.held_actions import Strafing, VariedHolds
 from worldmodels.runs.progress import progress
 from worldmodels.vision.encode import encode_frames
 from worldmodels.vision.vae import VAE
 
-EXPLORERS = {"strafing": Strafing, "varied-holds": VariedHolds}
 AT_ONCE = 32
 
 
@@ -83,12 +82,14 @@ def followed(work: Work, vision: VAE, memory: MDNRNN, episode: Episode) -> Tenso
 
 def of_round(work: Work, round: int | None) -> tuple[VAE, MDNRNN]:
     """V and M of a round; None: of the last one that has an M."""
-    if round is None:
-        made = [
-            r for r in range(work.experiment.rounds.count) if work.run.memory(work.memory_round(r)).exists()
-        ]
-        round = max(made, default=0)
+    round = latest_round(work) if round is None else round
     return work.vision(round)[0], work.memory(round)[0]
+
+
+def latest_round(work: Work) -> int:
+    """The last round that has an M; 0 where there is none."""
+    rounds = range(work.experiment.rounds.count)
+    return max((r for r in rounds if work.run.memory(work.memory_round(r)).exists()), default=0)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 Script = Callable[[str], Any]
@@ -24,10 +29,10 @@ def fireball(name: int, x: float, y: float) -> SimpleNamespace:
     )
 
 
-def test_the_player_of_the_game_goes_where_the_planner_thinks(dodging: Any) -> None:
+def test_the_player_of_the_game_goes_where_the_planner_thinks(dodging: Any, tmp_path: Path) -> None:
     ways = np.array([[1] * 20 + [-1] * 40])
     been: list[Any] = []
-    with dodging.the_game() as game:
+    with dodging.the_game(tmp_path) as game:
         game.set_seed(3)
         game.new_episode()
         for way in [0] * 10 + ways[0, :40].tolist():  # the game lets nobody move in its first tics
@@ -66,9 +71,30 @@ def test_it_knows_what_is_or_was_in_the_picture(dodging: Any, remembers: float, 
     assert flight.x.tolist() == [things[name - 1].position_x for name in known]
 
 
-def test_who_knows_all_fireballs_outlives_who_looks_at_nothing(dodging: Any) -> None:
-    with dodging.the_game() as game:
+def test_who_knows_all_fireballs_outlives_who_looks_at_nothing(dodging: Any, tmp_path: Path) -> None:
+    with dodging.the_game(tmp_path) as game:
         blind = [dodging.survived(game, seed, dodging.blind(20)) for seed in range(2)]
         knowing = dodging.survived(game, 0, dodging.planner(math.inf))
     assert max(blind) < knowing
     assert knowing > 1000
+
+
+def test_no_engine_plays_on_when_it_is_killed(dodging: Any) -> None:
+    command = [sys.executable, dodging.__file__, "--blind-episodes", "1000"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:
+
+        def engines() -> list[psutil.Process]:
+            return [p for p in psutil.Process(program.pid).children(recursive=True) if p.name() == "vizdoom"]
+
+        wait_until(lambda: len(engines()) == 1)
+        (engine,) = engines()
+        folder = Path(engine.cwd())
+        program.kill()
+    wait_until(lambda: not engine.is_running() and not folder.exists())
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -28,7 +28,7 @@ def test_each_tick_says_how_long_its_run_lasts(footwork: Any) -> None:
 def test_steps_lead_where_the_planner_says(footwork: Any, script: Script) -> None:
     dodging = script("dodging")
     ways = np.array([[1] * 25 + [-1] * 35])
-    expected = dodging.paths(dodging.Player(-416.0, footwork.MIDDLE, 0.0), ways)[0]
+    expected = dodging.paths(footwork.START, ways)[0]
     frozen = np.ones(footwork.FROZEN)  # steps that nobody makes
     np.testing.assert_allclose(footwork.places(np.append(frozen, -ways[0]))[footwork.FROZEN :], expected)
 

@@ -96,8 +96,7 @@ def test_a_varied_episode_is_its_seeds_alone():
 
 
 def test_who_strafes_runs_from_side_to_side_at_a_pace_of_its_own():
-    policy = Strafing(TAKE_COVER)
-    policy.most_dithering = 0.0
+    policy = Strafing(TAKE_COVER, most_dithering=0.0)
     paces = []
     for episode in actions(policy, [*range(200)], 3000)[..., 0].T:
         assert (abs(episode) >= 1 / 3).all()
@@ -130,6 +129,11 @@ def test_a_strafing_episode_is_its_seeds_alone():
     policy.keep(np.array([2, 0]))
     for tick in range(1, 300):
         np.testing.assert_array_equal(policy.act(np.zeros((2, 64, 64, 3), np.uint8)), together[tick, [2, 0]])
+
+
+def test_nobody_dithers_for_more_than_all_of_the_time():
+    with pytest.raises(ValueError, match=r"most_dithering must lie in \[0, 1\], got 1.5"):
+        Strafing(TAKE_COVER, most_dithering=1.5)
 
 
 def test_varied_holds_need_room_to_vary():

@@ -26,6 +26,14 @@ from worldmodels.runs.progress import progress
 from worldmodels.vision.encode import encode_rollouts
 from worldmodels.vision.train import train_vision
 
+EXPLORERS: dict[str, Callable[[GameSpec], Policy]] = {  # by their names in `EXPLORATIONS`
+    "random-networks": RandomNetworks,
+    "random-walk": RandomWalk,
+    "held-actions": HeldActions,
+    "varied-holds": VariedHolds,
+    "strafing": Strafing,
+}
+
 
 def collect_round(work: Work, round: int) -> Done:
     """Play: at random in round 0; after it with the C of the round before, without and then with action noise.
@@ -35,14 +43,7 @@ def collect_round(work: Work, round: int) -> Done:
     """
     config, store = work.experiment.collect, work.store(round)
     if round == 0:
-        explorers: dict[str, Callable[[GameSpec], Policy]] = {
-            "random-networks": RandomNetworks,
-            "random-walk": RandomWalk,
-            "held-actions": HeldActions,
-            "varied-holds": VariedHolds,
-            "strafing": Strafing,
-        }
-        explorer = explorers[config.exploration](work.spec)
+        explorer = EXPLORERS[config.exploration](work.spec)
         segments: list[tuple[Policy, int, int, int | None]]
         segments = [(explorer, config.first_episodes, config.first_ticks, None)]
     else:

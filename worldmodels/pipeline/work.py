@@ -134,12 +134,12 @@ class Work:
         _, vision = self.vision(round)
         return load_memory(self.run, self.memory_round(round), vision, self.device, dreamer)
 
-    def parts(self, round: int) -> Parts:
-        """V, M and C of a round; UserError when one was made from other than the others."""
+    def parts(self, round: int, controller: Path | None = None) -> Parts:
+        """V, M and C of a round, or the C at `controller`; UserError where one was made from other than the others."""
         vision, vision_hash = self.vision(round)
         memory, memory_hash = self.memory(round)
         made_from = {"vision": vision_hash, "memory": memory_hash}
-        config, parameters, _ = load_controller(self.run.controller(round), made_from)
+        config, parameters, _ = load_controller(controller or self.run.controller(round), made_from)
         return Parts(round, vision, memory, config, parameters.to(self.device))
 
     def best(self) -> Parts:

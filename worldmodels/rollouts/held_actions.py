@@ -76,8 +76,9 @@ class VariedHolds(HeldActions):
 class Strafing(HeldActions):
     """From side to side, at another pace in each episode, dithering now and then; blind to the frames.
 
-    An episode's pace is drawn log-evenly from 30 to below 150 ticks, and each run to a side lasts for 0.7 to 1.3 of it;
-    so much of what it does, from none to half, is instead as `HeldActions` would do it, for up to 20 ticks.
+    An episode's pace is drawn log-evenly from 30 to below 150 ticks, and each run to a side lasts for 0.7 to 1.3 of it.
+    A share of what it does, drawn from none to `most_dithering`, is instead as `HeldActions` would do it, for up to 20
+    ticks.
 
     Not in the paper. In Take Cover nearly nothing hits who runs from wall to wall but what has left the picture by
     then: fireballs that were aimed at the place where the player turned. An M that dreams of them has to remember them,
@@ -86,10 +87,12 @@ class Strafing(HeldActions):
 
     name = "strafing"
     paces = (30.0, 150.0)
-    most_dithering = 0.5
 
-    def __init__(self, spec: GameSpec) -> None:
+    def __init__(self, spec: GameSpec, most_dithering: float = 0.5) -> None:
         super().__init__(spec, longest=20)
+        if not 0 <= most_dithering <= 1:
+            raise ValueError(f"most_dithering must lie in [0, 1], got {most_dithering}")
+        self.most_dithering = most_dithering
 
     def start(self, seeds: Sequence[int]) -> None:
         """Begin one episode per seed."""
