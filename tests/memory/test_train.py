@@ -1,8 +1,7 @@
-"""Training M: the loss against its closed form, batches of unequal episodes, and that M learns."""
+"""Training M: the loss against its closed form, and that M learns."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch.testing import assert_close
 
 from worldmodels.errors import UserError
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
-from worldmodels.memory.sequences import SequenceBatches, pad
+from worldmodels.memory.sequences import pad
 from worldmodels.memory.train import (
     MemoryTraining,
     learns_in_bf16,
@@ -211,58 +210,6 @@ def test_mixed_precision_is_refused_where_the_processor_cannot(
             device=CPU,
             made_from={},
         )
-
-
-def test_a_batch_depends_on_its_step_alone(random_latents: RandomLatents):
-    episodes = [random_latents(3 + seed, seed) for seed in range(5)]
-    through, anew = (SequenceBatches(episodes, 3, 999, seed=1) for _ in range(2))
-    batches = [through.batch(step) for step in range(9)]
-    for step in (8, 3, 0):
-        assert all(torch.equal(a, b) for a, b in zip(anew.batch(step), batches[step], strict=True))
-    other = SequenceBatches(episodes, 3, 999, seed=2)
-    assert any(not torch.equal(other.batch(0).mu[:, 0], b.mu[:, 0]) for b in batches)
-
-
-def moment_of(mu: Tensor, episodes: Sequence[LatentEpisode]) -> tuple[int, int]:
-    """Which episode, and which of its frames, a latent (Z,) is."""
-    (found,) = [
-        (e, t)
-        for e, episode in enumerate(episodes)
-        for t in range(len(episode.mu))
-        if np.array_equal(episode.mu[t], mu)
-    ]
-    return found
-
-
-def test_an_episode_is_drawn_in_proportion_to_its_length(random_latents: RandomLatents):
-    episodes = [random_latents(length, seed=length) for length in (2, 6, 12)]
-    drawn = SequenceBatches(episodes, 3000, 999, seed=0).batch(0)
-    counts = Counter(moment_of(mu, episodes) for mu in drawn.mu[:, 0])
-    assert counts.keys() == {(0, 0), (1, 0), (2, 0)}, "taken whole, from its first frame on"
-    for (episode, _), count in counts.items():
-        assert count / 3000 == pytest.approx(episodes[episode].length / 20, abs=0.04)
-
-
-def test_a_long_episode_is_cut_anywhere_and_both_of_its_ends_are_seen_often(random_latents: RandomLatents):
-    episodes, longest = [random_latents(20)], 6
-    drawn = SequenceBatches(episodes, 3000, longest, seed=0).batch(0)
-    assert drawn.mu.shape == (3000, longest + 1, 4)
-    assert bool((drawn.weight == 1).all())
-    firsts = [moment_of(mu, episodes)[1] for mu in drawn.mu[:, 0]]
-    for row, first in enumerate(firsts[:50]):
-        assert np.array_equal(drawn.mu[row], episodes[0].mu[first : first + longest + 1])
-        assert np.array_equal(drawn.actions[row], episodes[0].actions[first : first + longest])
-        assert drawn.ended[row].tolist() == [0] * 5 + [float(first == 14)], "an end is where it was"
-    counts = Counter(firsts)
-    assert counts.keys() == set(range(15))
-    for first, count in counts.items():
-        expected = (1 + longest // 2 if first in (0, 14) else 1) / (15 + 2 * (longest // 2))
-        assert count / 3000 == pytest.approx(expected, abs=0.03)
-
-
-def test_nothing_to_learn_from_is_refused():
-    with pytest.raises(ValueError, match="no episodes to learn from"):
-        SequenceBatches([], 3, 999, seed=0)
 
 
 @pytest.fixture
