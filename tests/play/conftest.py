@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -198,17 +202,29 @@ class Running(NamedTuple):
 @contextmanager
 def serving(model: PlayModel, **lobby: Any) -> Iterator[Running]:
     waiting_room = Lobby(model, **lobby)
+    loops: list[asyncio.AbstractEventLoop] = []
+    app = create_app(waiting_room, on_start=lambda: loops.append(asyncio.get_running_loop()))
     with listen("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
-        server = uvicorn.Server(configured(create_app(waiting_room)))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        server = uvicorn.Server(configured(app))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         try:
             yield Running(port, waiting_room)
         finally:
             server.should_exit = True
-            thread.join(20)
-            assert not thread.is_alive(), "the server did not stop"
+            thread.join(60)
+            assert not thread.is_alive(), f"the server did not stop:\n{_where_it_stands(thread, loops)}"
+
+
+def _where_it_stands(thread: threading.Thread, loops: list[asyncio.AbstractEventLoop]) -> str:
+    """The stacks of a server's thread and tasks, for whoever has to find out why it does not stop."""
+    said = io.StringIO()
+    frame = sys._current_frames().get(thread.ident or 0)
+    said.writelines(traceback.format_stack(frame) if frame else ["its thread has no stack\n"])
+    for task in (task for loop in loops for task in asyncio.all_tasks(loop)):
+        task.print_stack(file=said)
+    return said.getvalue()
 
 
 @pytest.fixture(scope="session")

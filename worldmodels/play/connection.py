@@ -81,7 +81,8 @@ class Connection:
         code, reason = self._closing or (CLOSE_NORMAL, "")
         # It may be closed already, or take nothing any more.
         with contextlib.suppress(RuntimeError, TimeoutError, WebSocketDisconnect):
-            await asyncio.wait_for(self._socket.close(code, reason), 1.0)
+            async with asyncio.timeout(1.0):
+                await self._socket.close(code, reason)
 
     # Reading
 
@@ -156,8 +157,10 @@ class Connection:
     async def _step(self) -> None:
         wait = self._clock.wait(time.monotonic())
         if wait > 0:
+            # Not wait_for, which in Python 3.11 loses a cancellation that comes together with what it waits for.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stirred.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._stirred.wait()
             return
         draw = self._clock.step(time.monotonic()) and self._may_draw
         await self._work(partial(self._advanced, draw))
