@@ -34,11 +34,11 @@ class RoundsConfig:
     memory_steps skips that training in that round, and V or M of the round before stays in use.
     """
 
-    count: int = 1
-    vision_steps: tuple[int, ...] = (100_000,)
-    memory_steps: tuple[int, ...] = (4000,)
+    count: int = 1  # rounds
+    vision_steps: tuple[int, ...] = (100_000,)  # batches from which V learns
+    memory_steps: tuple[int, ...] = (4000,)  # batches from which M learns
     dreamers: tuple[int, ...] = (1,)  # Ms that dream for C; it reads the memory of the first alone
-    generations: tuple[int, ...] = (1800,)
+    generations: tuple[int, ...] = (1800,)  # of the search for C
     worlds: tuple[str, ...] = ("dream",)  # in which C is evolved: M's dream, or the actual game
     horizons: tuple[int, ...] = (1000,)  # ticks of the episodes in which C is evolved
     temperatures: tuple[float, ...] = ()  # of the dreams; empty: dream.temperature in every round
@@ -79,9 +79,9 @@ class RoundsConfig:
 class Experiment:
     """Every setting of a run. The defaults are the paper's for CarRacing, with a dream that pays and ends."""
 
-    game: str = "car-racing"
-    preset: str = "paper"
-    seed: int = 0
+    game: str = "car-racing"  # the GAME of the command line
+    preset: str = "paper"  # whose settings are taken where no other is given
+    seed: int = 0  # everything that is drawn in a run follows from it
     action_repeat: int = 1  # steps of the game for which an action is held; the paper's agent acts at each
     # Who plays while learning: "auto" (EnvPool where it can, else Gymnasium), "gymnasium", "envpool" or "sketch".
     backend: str = "auto"

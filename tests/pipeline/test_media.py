@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import av
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from worldmodels.cli import main
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
 from worldmodels.pipeline.media import compare, dream_along, film_dream, film_drive, make_media, openings
@@ -99,6 +102,20 @@ def test_cs_dream_ends_as_the_run_says(tmp_path, vision):
         assert fps == 2
     assert lengths["cut-off"] == 28 + 1
     assert 1 < lengths["drawn"] < lengths["cut-off"]
+
+
+def test_the_dream_is_filmed_at_the_temperature_in_which_c_has_learnt(toy_copy, tmp_path):
+    record = json.loads((toy_copy / "experiment.json").read_text())
+    record["experiment"]["dream"]["temperature"] = 3.0
+    (toy_copy / "experiment.json").write_text(json.dumps(record))
+
+    def filmed(*options: str) -> bytes:
+        path = tmp_path / "dream.gif"
+        assert main(["dream", str(toy_copy), "--steps", "20", "--out", str(path), *options]) == 0
+        return path.read_bytes()
+
+    assert filmed() == filmed("--temperature", "3")
+    assert filmed() != filmed("--temperature", "0.1")
 
 
 def test_an_episode_of_one_tick_is_compared_too(tmp_path, vision):

@@ -18,8 +18,8 @@ class ControllerConfig:
     """Shape of C. The defaults are the paper's for CarRacing: 288 features, 3 actions, 867 parameters."""
 
     features: str = "zh"  # which features C sees: "z" | "zh" | "zch"
-    feature_size: int = 288  # F
-    action_kinds: tuple[str, ...] = ("symmetric", "unit", "positive")  # steer, gas, brake
+    feature_size: int = 288  # F, in a run what `features` come to
+    action_kinds: tuple[str, ...] = ("symmetric", "unit", "positive")  # one for each of the game's
     bias: bool = True  # Take Cover's C has none
     hidden: int = 0  # tanh units of a layer between features and actions; 0: none, the paper's C
 

@@ -27,9 +27,7 @@ from worldmodels.worlds.dream import DreamWorld
 class EvaluationConfig:
     """How C is chosen among the rounds and how it is scored in the end."""
 
-    candidates: int = (
-        1  # rounds whose C is tried in the actual game; 1 takes the last round's without a trial
-    )
+    candidates: int = 1  # rounds whose C is tried in the actual game; 1: the last round's, without a trial
     trial_episodes: int = 16  # of each candidate
     episodes: int = 100  # of the final score, with seeds that nothing before has seen
     random_episodes: int = 100  # of the random policy beside it

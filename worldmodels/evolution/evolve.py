@@ -36,7 +36,7 @@ BESIDE_THE_SEARCH = ("generations", "averaged", "meter_every", "meter_episodes",
 class EvolutionConfig:
     """How C is sought. The defaults are the paper's."""
 
-    generations: int = 1800
+    generations: int = 1800  # in a run `rounds.generations`, round by round
     population: int = 64  # P
     repeats: int = 16  # R: episodes of each individual, the same for all of them
     sigma: float = 0.1  # first step size
@@ -44,23 +44,18 @@ class EvolutionConfig:
     # CMA-ES by the cma package, or ours on the device (auto: on GPUs). "gradient": no evolution but
     # `gradient.learn`; an ablation has a --search of its own.
     search: Literal["auto", "cma", "device", "gradient"] = "auto"
-    backend: str | None = (
-        None  # who plays where C is sought in the actual game; None: as in the run's other stages
-    )
-    patience: int | None = (
-        None  # actual episodes end after so many ticks in a row without a positive reward; None: never
-    )
+    # Who plays where C is sought in the actual game (envpool, gymnasium, sketch); None: as in the other stages.
+    backend: str | None = None
+    # Ticks in a row without a positive reward after which an actual episode ends; None: never.
+    patience: int | None = None
     worst: float = 1.0  # share of an individual's episodes, the worst ones, whose mean is its fitness
     jerk_cost: float = 0.0  # see `fitness.returns`; where C learns by gradient gradient.jerk_cost counts
-    afresh: bool = (
-        False  # each round begins at zero instead of the C of the round before, whose tanh is saturated
-    )
+    # Each round begins at zero instead of the C of the round before, whose tanh is saturated.
+    afresh: bool = False
     averaged: int = 1  # generations, the last ones: the mean of their means is C, less a search's random walk
     meter_every: int = 0  # generations between two looks at what the mean scores in both worlds; 0: never
     meter_episodes: int = 16  # of the actual game for each look
-    select_actual: bool = (
-        False  # take the metered mean that is best in the actual game, and not the last mean
-    )
+    select_actual: bool = False  # take the metered mean that is best in the actual game, not the last mean
 
     def __post_init__(self) -> None:
         if self.generations < 1 or self.population < 4 or self.repeats < 1:

@@ -33,7 +33,7 @@ class GradientConfig:
 
     dreams: int = 512  # at once; those that end begin anew
     ticks: int = 64  # of each between two updates
-    games: int = 32
+    games: int = 32  # whole episodes of a generation, where C learns in the actual game
     discount: float = 0.99  # of a reward for each tick that it comes later
     # Whether an episode's last tick is the end of everything, as in a game's score: then the critic is told how late it
     # is, what has been earned and what was missed, expects nothing more at the end, and a discount of 1 makes sense.

@@ -18,8 +18,8 @@ from worldmodels.memory.mixture import Mixture
 class MDNRNNConfig:
     """Shape of M. The defaults are the paper's for CarRacing, which has neither extra head."""
 
-    latent_size: int = 32  # Z
-    action_size: int = 3  # A
+    latent_size: int = 32  # Z, in a run `vae.latent_size`
+    action_size: int = 3  # A, in a run the game's
     hidden_size: int = 256  # N: LSTM units
     mixtures: int = 5  # K Gaussians per latent dimension
     predicts_reward: bool = False  # the reward of each tick; without it a dream pays 1 for each

@@ -27,11 +27,11 @@ from worldmodels.runs.seeds import stream
 class MemoryTraining(AdamConfig):
     """How M learns. The defaults are the paper's for CarRacing."""
 
-    steps: int = 4000
+    steps: int = 4000  # in a run `rounds.memory_steps`, round by round
     batch_size: int = 100  # sequences
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 1e-5
-    clip: float | None = 1.0
+    learning_rate: float = 1e-3  # at the first step
+    final_learning_rate: float = 1e-5  # at the last one
+    clip: float | None = 1.0  # each gradient element is clipped to [-clip, clip]
     sequence_length: int = 999  # ticks; longer episodes are cut at random, see `SequenceBatches`
     carry: bool = False  # ... or followed from cut to cut with M's memory carried on, see `StreamBatches`
     reward_weight: float = 1.0  # of the squared error of the scaled reward
@@ -39,9 +39,7 @@ class MemoryTraining(AdamConfig):
     end_weight: float = 1.0  # of the cross-entropy of the end
     end_positive_weight: float = 10.0  # ends are rare
     posterior: float = 1.0  # share of V's standard deviation with which latents are drawn; 0: the mean
-    dropout: float = (
-        0.0  # share of M's units that its heads do not see at a tick; in dreams it is `dream.dropout`
-    )
+    dropout: float = 0.0  # share of M's units that its heads do not see at a tick; in dreams `dream.dropout`
 
     def __post_init__(self) -> None:
         super().__post_init__()

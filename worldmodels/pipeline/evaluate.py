@@ -45,8 +45,10 @@ def evaluate_with(
     return score | {"controller_round": parts.round, "policy": "controller"}
 
 
-def film(run: RunFolder, out: Path, steps: int, temperature: float, seed: int, device: str) -> Path:
+def film(run: RunFolder, out: Path, steps: int, temperature: float | None, seed: int, device: str) -> Path:
     """Film `steps` ticks of C's dream, from the opening of one of the episodes of its round.
+
+    temperature: None is that in which C has learnt.
 
     A released run has no episodes; its dreams begin at one of the openings that it keeps.
     """
@@ -54,9 +56,11 @@ def film(run: RunFolder, out: Path, steps: int, temperature: float, seed: int, d
         raise UserError(f"--steps must be at least 1, got {steps}")
     if out.suffix.lower() not in ENDINGS:
         raise UserError(f"--out must end in {' or '.join(ENDINGS)}, got {out}")
-    temperature = _checked(temperature)
+    if temperature is not None:
+        temperature = _checked(temperature)
     work = open_run(run, device)
     parts = work.best()
+    tau = work.temperature(parts.round) if temperature is None else temperature
     if run.is_released:
         starts = work.starts(parts.round, parts.memory, work.experiment.dream.starts)
     else:
@@ -65,7 +69,7 @@ def film(run: RunFolder, out: Path, steps: int, temperature: float, seed: int, d
         if not episodes:
             raise work.no_episodes(parts.round)
         starts = openings(parts.vision, parts.memory, episodes, work.device)
-    return film_of_dream(work, parts, starts, out, steps, temperature, seed)
+    return film_of_dream(work, parts, starts, out, steps, tau, seed)
 
 
 def load_agent(run: str | Path, device: str = "auto", controller: Controller | None = None) -> Agent:

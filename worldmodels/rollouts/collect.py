@@ -27,14 +27,14 @@ class CollectConfig:
 
     first_episodes: int = 10_000  # of random exploration
     first_ticks: int = 1000  # actions after which these are cut off
-    exploration: str = "random-networks"  # or another of EXPLORATIONS: who plays the first round
-    shortest: int = (
-        0  # episodes of that round with no more ticks are dropped, and others played in their place
-    )
+    # Who plays the first round: random-networks, random-walk, held-actions, varied-holds or strafing.
+    exploration: str = "random-networks"
+    shortest: int = 0  # episodes of that round with no more ticks are dropped, and others played for them
     trials: int = 16  # whole episodes of each later round, played by C without noise
     episodes: tuple[int, ...] = (112,)  # by C with noise, from the second round on; the last holds on
     ticks: tuple[int, ...] = (1000,)  # their cut, round by round; the last one holds on
-    patience: int | None = None  # see `play`
+    # Ticks in a row without a positive reward after which an episode of C's is cut off; None: never.
+    patience: int | None = None
     batch: int = 16  # episodes played at once, and the unit of resume
 
     def __post_init__(self) -> None:

@@ -61,8 +61,13 @@ def dream(arguments: Sequence[str]) -> None:
         out: Annotated[str, tyro.conf.arg(metavar="FILE", help="video to write, .mp4 or .gif")],
         steps: Annotated[int, tyro.conf.arg(help="actions at most; a dream may end before")] = 200,
         temperature: Annotated[
-            float, tyro.conf.arg(metavar="T", help="above 1: a more uncertain dream")
-        ] = 1.0,
+            float | None,
+            tyro.conf.arg(
+                metavar="T",
+                help="above 1: a more uncertain dream",
+                help_behavior_hint="(default: that in which C has learnt)",
+            ),
+        ] = None,
         seed: Annotated[int, tyro.conf.arg(help="another seed, another dream")] = 0,
         device: Device = "auto",
     ) -> None:

@@ -23,14 +23,14 @@ from worldmodels.vision.vae import VAE, VAEConfig, pixels, salience_weight
 class VisionTraining(AdamConfig):
     """How V learns."""
 
-    steps: int = 100_000  # one epoch of the paper's 10 million frames
-    batch_size: int = 100
-    learning_rate: float = 1e-4
-    final_learning_rate: float = 1e-4
+    # In a run `rounds.vision_steps`, round by round. The paper's: one epoch of its 10 million frames.
+    steps: int = 100_000
+    batch_size: int = 100  # frames
+    learning_rate: float = 1e-4  # at the first step
+    final_learning_rate: float = 1e-4  # at the last one
     mirror: bool = False  # half of the frames are shown mirrored
-    salience: float = (
-        0.0  # of pixels that differ from the average frame, see `vae.salience_weight`; the paper has none
-    )
+    # Further weight of pixels that differ from the average frame, see `vae.salience_weight`; the paper has none.
+    salience: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -27,9 +27,7 @@ class Step(NamedTuple):
     reward: Tensor  # (B,) earned by this action, in the game's units
     terminated: Tensor  # (B,) bool: the game is over
     truncated: Tensor  # (B,) bool: cut off by the horizon or by the game's own limit, and not terminated
-    missed: Tensor | None = (
-        None  # (B,) tiles of the road left behind untouched; None: nobody counts or guesses
-    )
+    missed: Tensor | None = None  # (B,) tiles of the road left behind untouched; None: nobody counts them
     chance: Tensor | None = None  # (B,) of an end with this tick, where ends are drawn; None: they are not
 
 
