@@ -15,7 +15,7 @@ from worldmodels.verbs.sweeping import sweep
 from worldmodels.verbs.using import dream, evaluate, export, report
 
 OVERVIEW = """\
-worldmodels: learn a game's world, and to play it inside a dream (World Models, Ha & Schmidhuber, 2018).
+worldmodels: learn a model of a game, and learn to play inside its dream (World Models, Ha & Schmidhuber, 2018).
 
   worldmodels train car-racing --preset demo --run runs/demo     everything, from nothing to report.html
   worldmodels train car-racing --run runs/demo                   go on where it was stopped

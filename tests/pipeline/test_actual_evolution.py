@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,17 @@ def test_its_steps_are_among_the_frames_of_the_run(run: RunFolder):
     assert json.loads(run.dream_score(1).read_text())["dream"]["game_steps"] == evolved
     assert "game_steps" not in json.loads(run.dream_score(0).read_text())["dream"]
     assert f"learnt in the actual game: {evolved:,} steps of it" in run.report.read_text()
+
+
+def test_its_card_says_in_what_game_it_learnt(run: RunFolder, tmp_path: Path):
+    copy = Path(shutil.copytree(run.path, tmp_path / "copy"))
+    record = json.loads((copy / "experiment.json").read_text())
+    record["experiment"]["evolution"]["backend"] = "sketch"
+    (copy / "experiment.json").write_text(json.dumps(record))
+    assert main(["release", str(copy), "--name", "of-the-game", "--out", str(tmp_path)]) == 0
+    card = (tmp_path / "of-the-game/README.md").read_text()
+    evolved = load_checkpoint(run.controller(1), kind="controller").progress["game_steps"]
+    assert f"learnt in the actual game: {evolved:,} steps of it. They were played by sketch." in card
 
 
 def test_killed_in_the_game_it_ends_in_the_same_c(

@@ -72,6 +72,8 @@ def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
     chosen = next((entry for entry in data.rounds if entry.number == parts.round), None)
     steps = max((entry.game_steps or 0 for entry in data.rounds), default=0)
     backend = chosen.actual.facts.get("backend") if chosen and chosen.actual else None
+    in_the_game = chosen and chosen.dream and chosen.dream.facts.get("game_steps")
+    learnt_in = mapping(settings.get("evolution")).get("backend") if in_the_game else None
     return CARD.format(
         name=name,
         game=data.game,
@@ -88,7 +90,8 @@ def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
         rounds=mapping(settings.get("rounds")).get("count"),
         frames=f"{count(steps)} frames" if steps else "frames",
         backend=f" (backend {backend})" if backend else "",
-        selected="".join(f"\n- {sentence}" for sentence in not_by_dreams_alone([chosen] if chosen else [])),
+        selected="".join(f"\n- {sentence}" for sentence in not_by_dreams_alone([chosen] if chosen else []))
+        + (f" They were played by {learnt_in}." if learnt_in else ""),
         time=duration(sum(stage.seconds or 0 for stage in data.stages) if data.stages else None),
         machine=_machine(mapping(data.experiment.get("machine"))),
         versions=", ".join(f"{k} {v}" for k, v in mapping(data.experiment.get("versions")).items()),

@@ -27,7 +27,7 @@ TABLES: Mapping[str, Sequence[Published]] = {
         Published("the paper", (753, 139), (732, 269), 1.30),
         Published("the paper, random policy", (210, 108)),
         Published("the authors’ released weights, run again by them", (973, 540)),
-        Published("the same method, run by others", (849, 500)),
+        Published("the paper’s method, trained again by others", (849, 500)),
         Published("the same with dropout in the dream", (933, 552)),
     )
 }
