@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from sentences import in_a_sentence, run_of
+from sentences import AT_ONCE, in_a_sentence, run_of_tics
 
 from worldmodels.evaluation.score import mean_and_error
 from worldmodels.pipeline.temperature import checked_temperature, refuse_less_than_one
@@ -39,13 +39,17 @@ def action(policy: str, tick: int, games: int) -> np.ndarray:
 
 def in_the_game(work: Work, policy: str, seeds: range) -> np.ndarray:
     """Steps survived (B,)."""
+    survived = []
     with work.pool("gymnasium") as pool:
-        pool.reset(seeds)
-        for tick in range(work.ticks):
-            step = pool.step(action(policy, tick, len(seeds)))
-            if np.all(step.terminated | step.truncated):
-                break
-        return pool.steps_taken
+        for first in range(0, len(seeds), AT_ONCE):
+            those = seeds[first : first + AT_ONCE]
+            pool.reset(those)
+            for tick in range(work.ticks):
+                step = pool.step(action(policy, tick, len(those)))
+                if np.all(step.terminated | step.truncated):
+                    break
+            survived.append(pool.steps_taken)
+    return np.concatenate(survived)
 
 
 @torch.no_grad()
@@ -77,7 +81,7 @@ def main() -> None:
     refuse_less_than_one(episodes=asked.episodes, dreams=asked.dreams)
     if asked.temperature is not None:
         checked_temperature(asked.temperature)
-    work = run_of(asked.run, "take-cover")
+    work = run_of_tics(asked.run)
     config = work.experiment.dream
     config = replace(config, temperature=asked.temperature or work.temperature(work.best().round))
     print(f"{asked.episodes} episodes and {asked.dreams} dreams at temperature {config.temperature:g}")

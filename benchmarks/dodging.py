@@ -203,7 +203,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=9000, help="of the first episode")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    refuse_less_than_one(episodes=asked.episodes, blind_episodes=asked.blind_episodes)
+    refuse_less_than_one(
+        episodes=asked.episodes, blind_episodes=asked.blind_episodes, periods=min(asked.periods, default=1)
+    )
     if asked.folder is None:
         sys.exit(in_a_group_of_its_own())
     rows: list[tuple[str, Callable[[], Callable[[list[Any], Player, int], int]], int]] = []

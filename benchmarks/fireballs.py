@@ -10,14 +10,17 @@ half of its contrast is left.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from sentences import in_a_sentence, run_of
+from sentences import AT_ONCE, in_a_sentence, run_of
 
 from worldmodels.envs.pool import open_pool
 from worldmodels.pipeline.temperature import refuse_less_than_one
+from worldmodels.pipeline.work import Work
 from worldmodels.rollouts.collect import play
+from worldmodels.rollouts.episode import Episode
 from worldmodels.rollouts.held_actions import HeldActions
 from worldmodels.vision.vae import pixels
 
@@ -50,12 +53,9 @@ def main() -> None:
     refuse_less_than_one(episodes=arguments.episodes)
     work = run_of(arguments.run, "take-cover")
     vision, _ = work.vision(work.experiment.rounds.count - 1)  # the last one
-    with open_pool(work.spec) as pool:
-        seeds = range(arguments.seed, arguments.seed + arguments.episodes)
-        episodes = play(pool, HeldActions(work.spec), list(seeds), work.spec.max_steps, 1)
     found: dict[tuple[int, int], list[float]] = {size: [] for size in SIZES}
     errors = []
-    for episode in episodes:
+    for episode in played(work, range(arguments.seed, arguments.seed + arguments.episodes)):
         for first in range(0, len(episode.frames), 256):
             seen = pixels(torch.from_numpy(episode.frames[first : first + 256]).to(work.device))
             with torch.inference_mode():
@@ -69,13 +69,21 @@ def main() -> None:
                     light, left = (float(picture[:, :, 1][mask].mean()) - dark for picture in (frame, copy))
                     found[size].append(left / light)
     print(
-        f"{len(errors)} frames of {len(episodes)} fresh random episodes; squared error {np.mean(errors):.2f} a frame"
+        f"{len(errors)} frames of {arguments.episodes} fresh random games; squared error {np.mean(errors):.2f} a frame"
     )
     print("| pixels | fireballs | contrast left, mean | seen |\n|---|---|---|---|")
     for (low, high), left in found.items():
         label = f"{low} to {high}" if high < 4096 else f"{low} and more"
         if left:
             print(f"| {label} | {len(left)} | {np.mean(left):.2f} | {np.mean(np.array(left) > 0.5):.0%} |")
+
+
+def played(work: Work, seeds: range) -> Iterator[Episode]:
+    """Random episodes, of which a batch is held in memory at a time."""
+    with open_pool(work.spec) as pool:
+        for first in range(0, len(seeds), AT_ONCE):
+            batch = list(seeds[first : first + AT_ONCE])
+            yield from play(pool, HeldActions(work.spec), batch, work.spec.max_steps, 1)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from dodging import Player, paths
-from sentences import in_a_sentence, run_of
+from sentences import AT_ONCE, in_a_sentence, run_of_tics
 from unmet_ends import latest_round
 
 from worldmodels.controller.linear import act
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=70_000_000, help="of the first episode")
     asked = parser.parse_args()
     refuse_less_than_one(episodes=asked.episodes)
-    work = run_of(asked.run, "take-cover")
+    work = run_of_tics(asked.run)
     round = latest_round(work) if asked.round is None else asked.round
     parts = work.best() if asked.controller is None else work.parts(round, asked.controller)
     seeds = range(asked.seed, asked.seed + asked.episodes)
@@ -64,6 +64,12 @@ def dream(work: Work, parts: Parts, horizon: int) -> World:
 @torch.no_grad()
 def sides(parts: Parts, world: World, seeds: range) -> list[np.ndarray]:
     """Where C steps: for each episode (T,) of -1 left, 0 stay, 1 right, as long as it lived."""
+    batches = [seeds[first : first + AT_ONCE] for first in range(0, len(seeds), AT_ONCE)]
+    return [side for batch in batches for side in sides_of(parts, world, batch)]
+
+
+def sides_of(parts: Parts, world: World, seeds: range) -> list[np.ndarray]:
+    """Likewise, of episodes that are played at once."""
     features = world.reset(seeds)
     stepped: list[np.ndarray] = []
     lived = np.zeros(len(seeds), int)

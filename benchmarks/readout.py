@@ -18,6 +18,7 @@ import torch
 from sentences import in_a_sentence, run_of
 
 from worldmodels.controller.linear import act
+from worldmodels.errors import UserError
 from worldmodels.pipeline.work import Parts, Work
 from worldmodels.worlds.actual import Senses
 
@@ -42,6 +43,8 @@ def main() -> None:
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     work = run_of(options.run, "car-racing", "cpu")
     parts = work.best()
+    if parts.config.features != "zh":
+        raise UserError(f"the C of {options.run} sees {parts.config.features}; give a run whose C sees zh")
     fitted, features, truth = [], [], []
     for episode in range(options.episodes):
         seen, known = drive(work, parts, options.seed + episode)

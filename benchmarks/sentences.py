@@ -1,7 +1,8 @@
-"""What the benchmarks do with wrong input: they say it in a sentence, as the commands do, and exit with 2."""
+"""What the benchmarks do with wrong input and Ctrl-C: they say it in a sentence, as the commands do, and exit."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 
@@ -18,6 +19,13 @@ def in_a_sentence(main: Callable[[], object]) -> None:
         _leave(str(error))
     except (FileNotFoundError, NotADirectoryError) as error:
         _leave(f"{error.filename} not found; give a finished run's folder")
+    except json.JSONDecodeError as error:
+        _leave(f"a file of the run is no JSON ({error}); is it whole?")
+    except KeyboardInterrupt:
+        _leave("stopped", 130)
+
+
+AT_ONCE = 32  # games of ViZDoom, each an engine of its own
 
 
 def run_of(name: str, game: str, device: str = "auto") -> Work:
@@ -28,6 +36,16 @@ def run_of(name: str, game: str, device: str = "auto") -> Work:
     return work
 
 
-def _leave(why: str) -> None:
+def run_of_tics(name: str) -> Work:
+    """A run of Take Cover whose ticks are the game's tics, opened; UserError for another one."""
+    work = run_of(name, "take-cover")
+    if work.experiment.action_repeat != 1:
+        raise UserError(
+            f"{name} holds actions for {work.experiment.action_repeat} tics; give a run that holds them for 1"
+        )
+    return work
+
+
+def _leave(why: str, code: int = 2) -> None:
     print(f"worldmodels: {why}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(code)

@@ -12,7 +12,7 @@ import argparse
 import math
 
 import torch
-from sentences import in_a_sentence, run_of
+from sentences import AT_ONCE, in_a_sentence, run_of_tics
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,8 +25,6 @@ from worldmodels.rollouts.episode import Episode
 from worldmodels.runs.progress import progress
 from worldmodels.vision.encode import encode_frames
 from worldmodels.vision.vae import VAE
-
-AT_ONCE = 32
 
 
 def main() -> None:
@@ -41,7 +39,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=60_000_000, help="of the first episode")
     asked = parser.parse_args()
     refuse_less_than_one(episodes=asked.episodes)
-    works = [run_of(name, "take-cover") for name in asked.runs]
+    works = [run_of_tics(name) for name in asked.runs]
     rooms = [of_round(work, asked.round) for work in works]
     explorer = EXPLORERS[asked.exploration](works[0].spec)
     logits: list[list[Tensor]] = [[] for _ in works]

@@ -10,6 +10,7 @@ import pytest
 
 from worldmodels.cli import main
 from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.lock import locked
 
 SHORT = ["--temperatures", "0.5", "--generations", "2", "--episodes", "1", "--meter", "0"]
 
@@ -42,6 +43,18 @@ def test_a_release_is_swept_in_a_copy_and_stays_as_it_is(offered: Path, desk: Pa
     assert main(["sweep", "pretrained:toy", *SHORT]) == 0
     assert "a copy of" not in capsys.readouterr().err, "it goes on in the one there is"
     assert main(["sweep", "runs/pretrained-toy", *SHORT]) == 0, "which is a run as others are"
+
+
+def test_two_do_not_make_the_same_copy_at_once(offered: Path, desk: Path, capsys):
+    with locked(desk / "runs/pretrained-toy.tmp"):
+        assert main(["report", "pretrained:toy"]) == 2
+    assert "pretrained-toy.tmp is in use by process" in capsys.readouterr().err
+    left = desk / "runs/pretrained-toy.tmp/whole/half-a-file"  # by one that was killed
+    left.parent.mkdir()
+    left.touch()
+    assert main(["sweep", "pretrained:toy", *SHORT]) == 0
+    assert not list(desk.glob("runs/*.tmp"))
+    assert not (desk / "runs/pretrained-toy/half-a-file").exists()
 
 
 def test_a_copy_is_not_trained_on(offered: Path, desk: Path, capsys):

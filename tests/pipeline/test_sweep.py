@@ -131,7 +131,9 @@ def test_cs_of_other_generations_are_not_put_into_one_table(toy_copy, capsys):
     assert "type --generations 3 for all, or delete it" in said
 
 
-def test_actual_episodes_choose_a_c_where_that_was_asked_for_and_never_one_of_a_sweep(toy_copy, change):
+def test_actual_episodes_choose_a_c_where_that_was_asked_for_and_never_one_of_a_sweep(
+    toy_copy, change, capsys
+):
     metered = {"meter_every": 2, "meter_episodes": 3, "select_actual": True}
     change(toy_copy, lambda settings: settings["evolution"].update(metered))
     run = RunFolder(toy_copy)
@@ -144,9 +146,13 @@ def test_actual_episodes_choose_a_c_where_that_was_asked_for_and_never_one_of_a_
     selected = json.loads(run.dream_score(1).read_text())["dream"]["selected"]
     assert selected == {"generation": best, "candidates": 3, "actual_episodes": 9}
 
-    assert (
-        main(["sweep", str(toy_copy), "--temperatures", "0.5", "--generations", "2", "--episodes", "2"]) == 0
-    )
+    short = ["--generations", "2", "--episodes", "2"]
+    assert main(["evolve", str(toy_copy), "--temperature", "0.5", *short]) == 0
+    chosen = run.controller_at(1, 0.5)
+    assert main(["sweep", str(toy_copy), "--temperatures", "0.5", *short]) == 2
+    assert f"{chosen} was chosen by episodes of the actual game" in capsys.readouterr().err
+    chosen.unlink()
+    assert main(["sweep", str(toy_copy), "--temperatures", "0.5", *short]) == 0
     (cell,) = table(toy_copy)["cells"]
     assert "selected" not in cell["dream"]
     path = run.controller_at(cell["round"], 0.5)

@@ -92,7 +92,7 @@ def example(tmp_path_factory) -> Path:
     write_media(run)
     write(run.evaluation("actual"), scored(297.4))
     write(run.evaluation("random"), scored(-45.2, [-50.0, -40.4], world="actual"))
-    write(run.best_controller, {"round": 1, "mean": 297.4})
+    write(run.best_controller, {"round": 1, "mean": 297.4, "game_steps": 12_000})
     return run.path
 
 

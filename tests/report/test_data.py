@@ -20,6 +20,7 @@ def test_a_finished_run(finished):
     assert run.scores["actual"].mean == 297.4
     assert run.scores["actual"].scores == (120.0, 480.0, -20.5, 610.0)
     assert run.scores.keys() == {"actual", "random"}
+    assert run.frames == 12_000, "with those of the episodes that chose the best"
     assert [(r.number, r.game_steps, r.per_1000_steps, r.disturbed) for r in run.rounds] == [
         (0, 5000, 200.0, 150.0),
         (1, 10000, 200.0, 150.0),

@@ -38,7 +38,9 @@ class SequenceBatches:
 
     An episode no longer than `longest` ticks is taken whole. A longer one is cut at a random place, with an
     empty memory where the cut begins; some cuts begin where the episode does, and as many end where it does, so that
-    its first and last ticks are seen about half as often as the others.
+    its first and last ticks are seen about half as often as the others. The ticks of an episode shorter than `longest`
+    are seen less often than those of a longer one, in proportion to its length. So ends, and early ones above all,
+    count for less than their number: where M's chance of an end matters, `StreamBatches` (memory.carry) draws evenly.
     """
 
     def __init__(self, episodes: Sequence[LatentEpisode], batch_size: int, longest: int, seed: int) -> None:

@@ -39,14 +39,16 @@ def at_work(run: RunFolder, folder: Path | None = None) -> RunFolder:
         return copy
     if copy.path.exists():
         raise UserError(f"{copy.path} exists and is not a copy of {run.path.name}; choose another --run")
-    making = RunFolder(copy.path.with_name(f"{copy.path.name}.tmp"))
-    shutil.rmtree(making.path, ignore_errors=True)  # left behind by one that was stopped
-    try:
-        shutil.copytree(run.path, making.path)
-        write_json(making.copied, release)
-        making.path.replace(copy.path)
-    finally:
-        shutil.rmtree(making.path, ignore_errors=True)
+    making = copy.path.with_name(f"{copy.path.name}.tmp")
+    with locked(making):  # against another that makes the same copy
+        whole = RunFolder(making / "whole")
+        shutil.rmtree(whole.path, ignore_errors=True)  # left behind by one that was stopped
+        try:
+            shutil.copytree(run.path, whole.path)
+            write_json(whole.copied, release)
+            whole.path.replace(copy.path)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
     print(f"a copy of {run.path.name} is in {copy.path}", file=sys.stderr, flush=True)
     return copy
 

@@ -70,7 +70,6 @@ def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
     data = read_run(run)
     settings = data.settings
     chosen = next((entry for entry in data.rounds if entry.number == parts.round), None)
-    steps = max((entry.game_steps or 0 for entry in data.rounds), default=0)
     backend = chosen.actual.facts.get("backend") if chosen and chosen.actual else None
     in_the_game = chosen and chosen.dream and chosen.dream.facts.get("game_steps")
     learnt_in = mapping(settings.get("evolution")).get("backend") if in_the_game else None
@@ -88,7 +87,7 @@ def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
         members=_members(chosen),
         chosen=" was chosen among" if _tried(run) > 1 else ", the last of",
         rounds=mapping(settings.get("rounds")).get("count"),
-        frames=f"{count(steps)} frames" if steps else "frames",
+        frames=f"{count(data.frames)} frames" if data.frames else "frames",
         backend=f" (backend {backend})" if backend else "",
         selected="".join(f"\n- {sentence}" for sentence in not_by_dreams_alone([chosen] if chosen else []))
         + (f" They were played by {learnt_in}." if learnt_in else ""),

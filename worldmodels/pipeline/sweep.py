@@ -23,6 +23,7 @@ from worldmodels.pipeline.temperature import (
 )
 from worldmodels.pipeline.work import Parts, Work
 from worldmodels.report.page import write_report
+from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.files import read_json, write_json
 from worldmodels.runs.lock import locked
 from worldmodels.runs.pretrained import refuse_released
@@ -70,6 +71,7 @@ def sweep(work: Work, asked: SweepConfig) -> dict[str, Any]:
         cells = [(tau, seed) for seed in range(asked.seeds) for tau in asked.temperatures]
         for tau, seed in cells:
             _refuse_other_generations(work, parts, tau, seed, table["generations"])
+            _refuse_chosen_in_the_game(_path(work, parts, tau, seed))
         if table["random"] is None:
             table["random"] = _random_score(work, table["episodes"])
             write_json(work.run.sweep, table)
@@ -114,6 +116,13 @@ def _metered(work: Work, every: int) -> Work:
     """The same run with a meter beside its evolutions, by which no C is chosen: a sweep's Cs come from dreams alone."""
     evolution = replace(work.experiment.evolution, meter_every=every, select_actual=False)
     return replace(work, experiment=replace(work.experiment, evolution=evolution))
+
+
+def _refuse_chosen_in_the_game(path: Path) -> None:
+    if path.exists() and "selected" in load_checkpoint(path, kind="controller").progress:
+        raise UserError(
+            f"{path} was chosen by episodes of the actual game, and the Cs of a sweep come from dreams alone: delete it"
+        )
 
 
 def _refuse_other_generations(work: Work, parts: Parts, tau: float, seed: int, generations: int) -> None:

@@ -69,6 +69,7 @@ class RunData:
     rounds: Sequence[Round]
     scores: Mapping[str, Scores]  # "actual", "dream", "random", those that were evaluated
     best_round: int | None
+    frames: int | None  # of the actual game, from which anything was learnt or by which anything was chosen
     unreadable: Sequence[str]  # a sentence for every file that is there and cannot be read
 
     @property
@@ -126,6 +127,7 @@ def read_run(folder: RunFolder) -> RunData:
         _round(number, content(path), selection.get(number))
         for number, path in numbered(folder.evaluation("round").parent, r"round-(\d+)\.json")
     ]
+    frames = [round.game_steps for round in rounds] + [whole(best.get("game_steps"))]
     curves = {kind: read_curves(folder, kind, unreadable) for kind in ("vision", "memory", "evolve")}
     return RunData(
         folder=folder,
@@ -135,6 +137,7 @@ def read_run(folder: RunFolder) -> RunData:
         rounds=rounds,
         scores={name: score for name, score in evaluations.items() if score is not None},
         best_round=whole(best.get("round")),
+        frames=max((count for count in frames if count is not None), default=None),
         unreadable=unreadable,
     )
 

@@ -196,7 +196,6 @@ def _media(folder: RunFolder) -> dict[str, Media]:
 
 def _facts(run: RunData) -> list[tuple[str, str]]:
     """What the run took, in a few numbers: those that are known."""
-    frames = [r.game_steps for r in run.rounds if r.game_steps is not None]
     seconds = [stage.seconds for stage in run.stages if stage.seconds is not None]
     memory = [stage.peak_memory_mb for stage in run.stages if stage.peak_memory_mb is not None]
     evolve = run.curves.get("evolve")
@@ -204,7 +203,7 @@ def _facts(run: RunData) -> list[tuple[str, str]]:
     played = sum(run.searches_of(round) for round in rounds if round in run.in_the_game)
     dreamt = sum(run.searches_of(round) for round in rounds if round not in run.in_the_game)
     facts = [
-        ("steps of the actual game", wording.count(max(frames)) if frames else None),
+        ("steps of the actual game", wording.count(run.frames) if run.frames else None),
         ("generations in the dream", wording.count(dreamt) if dreamt else None),
         ("generations in the game", wording.count(played) if played else None),
         ("from nothing to here", wording.duration(sum(seconds)) if seconds else None),
