@@ -221,9 +221,9 @@ def main() -> None:
                 for episode in range(episodes):
                     tics.append(survived(game, asked.seed + episode, who()))
                     bar.advance(mean=float(np.mean(tics)))
-            error = np.std(tics, ddof=1) / len(tics) ** 0.5 if len(tics) > 1 else math.nan
+            error = f" ± {np.std(tics, ddof=1) / len(tics) ** 0.5:.0f}" if len(tics) > 1 else ""
             whole = sum(t >= TAKE_COVER.max_steps for t in tics)
-            print(f"| {name} | {np.mean(tics):.0f} ± {error:.0f} | {episodes} | {whole} |", flush=True)
+            print(f"| {name} | {np.mean(tics):.0f}{error} | {episodes} | {whole} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,15 @@ def test_its_examples_are_frames_of_the_game(shelf, toy_run):
     assert len({frame.tobytes() for frame in frames}) > 12
 
 
+def test_a_single_episode_is_given_no_error(offered, capsys):
+    assert main(["evaluate", str(offered), "--world", "dream", "--episodes", "1", "--seed", "3"]) == 0
+    (said,) = capsys.readouterr().out.splitlines()
+    assert "over 1 episode (seed 3, " in said
+    assert "±" not in said
+    assert main(["evaluate", str(offered), "--world", "dream", "--episodes", "2", "--seed", "3"]) == 0
+    assert " over 2 episodes (standard error " in capsys.readouterr().out
+
+
 def test_nothing_is_ever_written_to_it(offered, tmp_path, capsys):
     before = contents(offered)
     game = ["train", "toy", "--run"]

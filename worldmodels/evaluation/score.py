@@ -90,7 +90,7 @@ class Unfinished:
 
 
 def mean_and_error(scores: np.ndarray) -> dict[str, Any]:
-    """Mean, standard deviation (with n - 1; 0 for a single one) and standard error of returns, for a JSON file."""
+    """Mean, standard deviation (with n - 1) and standard error of returns, for JSON; both 0 for a single one."""
     std = float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
     return {
         "mean": float(scores.mean()),

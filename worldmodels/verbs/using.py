@@ -139,9 +139,11 @@ def _print_score(score: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(score))
         return
+    one = score["episodes"] == 1  # says nothing of how others end
+    deviation = "" if one else f" ± {score['std']:.1f}"
+    error = "" if one else f"standard error {score['standard_error']:.1f}, "
     print(
-        f"{score['game']}, {score['world']}: {score['mean']:.1f} ± {score['std']:.1f} "
-        f"over {score['episodes']} episodes "
-        f"(standard error {score['standard_error']:.1f}, seed {score['seed']}, "
-        f"{score['steps_per_second']:,.0f} steps/s)"
+        f"{score['game']}, {score['world']}: {score['mean']:.1f}{deviation} "
+        f"over {score['episodes']} episode{'' if one else 's'} "
+        f"({error}seed {score['seed']}, {score['steps_per_second']:,.0f} steps/s)"
     )
