@@ -214,3 +214,11 @@ def test_a_film_that_cannot_be_written_is_named(toy_run, tmp_path, capsys):
 def test_a_backend_that_the_game_has_not_is_named(toy_run, capsys):
     said = refused(capsys, "evaluate", str(toy_run), "--episodes", "1", "--backend", "envpool")
     assert said.startswith("toy is played in this process and has no backends: leave out --backend envpool")
+
+
+def test_a_run_of_a_game_that_is_not_there_is_not_begun(tmp_path, monkeypatch, capsys):
+    (tmp_path / "Box2D.py").write_text("raise ImportError('No module named Box2D')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # of the workers that play
+    said = refused(capsys, "train", "car-racing", "--run", str(tmp_path / "run"))
+    assert said.endswith('Type: pip install "gymnasium[box2d]"')
+    assert not (tmp_path / "run").exists()

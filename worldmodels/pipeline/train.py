@@ -58,8 +58,9 @@ def begin(run: RunFolder, experiment: Experiment, device: str, go_on: bool = Fal
     if run.path.exists() and (not run.path.is_dir() or {path.name for path in run.path.iterdir()} - BEGUN):
         raise UserError(f"{run.path} exists and is not a run folder; choose another --run")
     work = Work(run, consistent(experiment), choose_device(device))
-    for pool in (work.pool(), work.search_pool()):
-        pool.close()  # opened to say what is missing while there is nothing to go back on
+    for open_games in (work.pool, work.search_pool):
+        with open_games() as pool:  # says what is missing while there is nothing to go back on
+            pool.reset([0])
     record = {
         "experiment": to_json(work.experiment),
         "versions": versions(),
