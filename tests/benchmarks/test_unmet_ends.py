@@ -31,7 +31,7 @@ def test_a_constant_chance_and_ms_own_are_told(
 
 def test_ms_chance_is_that_of_one_tick_after_the_other(script: Callable[[str], Any]) -> None:
     ends = script("unmet_ends")
-    work = ends.run_of("pretrained:take-cover", "take-cover", "cpu")
+    work = ends.run_of_tics("pretrained:take-cover")
     vision, memory = ends.of_round(work, None)
     with work.pool() as pool:
         (episode,) = play(pool, Strafing(work.spec), [5], 40, 1)
