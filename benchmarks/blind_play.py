@@ -14,7 +14,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from sentences import AT_ONCE, in_a_sentence, run_of_tics
+from sentences import in_a_sentence
+from tics import batches, run_of_tics
 
 from worldmodels.evaluation.score import mean_and_error
 from worldmodels.pipeline.temperature import checked_temperature, refuse_less_than_one
@@ -41,8 +42,7 @@ def in_the_game(work: Work, policy: str, seeds: range) -> np.ndarray:
     """Steps survived (B,)."""
     survived = []
     with work.pool("gymnasium") as pool:
-        for first in range(0, len(seeds), AT_ONCE):
-            those = seeds[first : first + AT_ONCE]
+        for those in batches(seeds):
             pool.reset(those)
             for tick in range(work.ticks):
                 step = pool.step(action(policy, tick, len(those)))

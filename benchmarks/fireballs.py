@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from sentences import AT_ONCE, in_a_sentence, run_of
+from sentences import in_a_sentence, run_of
+from tics import batches
 
 from worldmodels.envs.pool import open_pool
 from worldmodels.pipeline.temperature import refuse_less_than_one
@@ -81,9 +82,8 @@ def main() -> None:
 def played(work: Work, seeds: range) -> Iterator[Episode]:
     """Random episodes, of which a batch is held in memory at a time."""
     with open_pool(work.spec) as pool:
-        for first in range(0, len(seeds), AT_ONCE):
-            batch = list(seeds[first : first + AT_ONCE])
-            yield from play(pool, HeldActions(work.spec), batch, work.spec.max_steps, 1)
+        for batch in batches(seeds):
+            yield from play(pool, HeldActions(work.spec), list(batch), work.spec.max_steps, 1)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from dodging import Player, paths
-from sentences import AT_ONCE, in_a_sentence, run_of_tics
+from sentences import in_a_sentence
+from tics import batches, run_of_tics
 from unmet_ends import latest_round
 
 from worldmodels.controller.linear import act
@@ -64,8 +65,7 @@ def dream(work: Work, parts: Parts, horizon: int) -> World:
 @torch.no_grad()
 def sides(parts: Parts, world: World, seeds: range) -> list[np.ndarray]:
     """Where C steps: for each episode (T,) of -1 left, 0 stay, 1 right, as long as it lived."""
-    batches = [seeds[first : first + AT_ONCE] for first in range(0, len(seeds), AT_ONCE)]
-    return [side for batch in batches for side in sides_of(parts, world, batch)]
+    return [side for batch in batches(seeds) for side in sides_of(parts, world, batch)]
 
 
 def sides_of(parts: Parts, world: World, seeds: range) -> list[np.ndarray]:

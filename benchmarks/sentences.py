@@ -25,24 +25,11 @@ def in_a_sentence(main: Callable[[], object]) -> None:
         _leave("stopped", 130)
 
 
-AT_ONCE = 32  # games of ViZDoom, each an engine of its own
-
-
 def run_of(name: str, game: str, device: str = "auto") -> Work:
     """A run of that game, opened; UserError for another one."""
     work = open_run(run_folder(name), device)
     if work.spec.name != game:
         raise UserError(f"{name} plays {work.spec.name}; give a run of {game}")
-    return work
-
-
-def run_of_tics(name: str) -> Work:
-    """A run of Take Cover whose ticks are the game's tics, opened; UserError for another one."""
-    work = run_of(name, "take-cover")
-    if work.experiment.action_repeat != 1:
-        raise UserError(
-            f"{name} holds actions for {work.experiment.action_repeat} tics; give a run that holds them for 1"
-        )
     return work
 
 

@@ -12,7 +12,8 @@ import argparse
 import math
 
 import torch
-from sentences import AT_ONCE, in_a_sentence, run_of_tics
+from sentences import in_a_sentence
+from tics import batches, run_of_tics
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -46,8 +47,8 @@ def main() -> None:
     ends: list[Tensor] = []
     seeds = range(asked.seed, asked.seed + asked.episodes)
     with works[0].pool() as pool, progress("play", asked.episodes, "episodes") as bar:
-        for first in range(0, len(seeds), AT_ONCE):
-            episodes = play(pool, explorer, seeds[first : first + AT_ONCE], works[0].ticks, 1)
+        for batch in batches(seeds):
+            episodes = play(pool, explorer, batch, works[0].ticks, 1)
             for episode in episodes:
                 ended = torch.zeros(len(episode.actions))
                 ended[-1] = float(episode.terminated)

@@ -44,12 +44,12 @@ def test_it_ends_in_a_sentence(
 def test_held_actions_are_refused_where_tics_are_counted(
     script: Callable[[str], Any], tmp_path: Path
 ) -> None:
-    sentences = script("sentences")
-    assert sentences.run_of_tics("pretrained:take-cover").spec.name == "take-cover"
+    tics = script("tics")
+    assert tics.run_of_tics("pretrained:take-cover").spec.name == "take-cover"
     with pytest.raises(UserError, match="plays toy"):
-        sentences.run_of_tics(str(held(tmp_path, "toy", 1)))
+        tics.run_of_tics(str(held(tmp_path, "toy", 1)))
     with pytest.raises(UserError, match="holds actions for 2 tics"):
-        sentences.run_of_tics(str(held(tmp_path, "take-cover", 2)))
+        tics.run_of_tics(str(held(tmp_path, "take-cover", 2)))
 
 
 def held(folder: Path, game: str, repeat: int) -> Path:
@@ -59,3 +59,10 @@ def held(folder: Path, game: str, repeat: int) -> Path:
     settings = {"experiment": {"game": game, "action_repeat": repeat}}
     (run / "experiment.json").write_text(json.dumps(settings))
     return run
+
+
+def test_all_seeds_are_played_and_not_too_many_at_once(script: Callable[[str], Any]) -> None:
+    tics = script("tics")
+    parts = tics.batches(range(5, 75))
+    assert [seed for part in parts for seed in part] == list(range(5, 75))
+    assert max(map(len, parts)) == tics.AT_ONCE

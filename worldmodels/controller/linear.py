@@ -19,7 +19,7 @@ class ControllerConfig:
 
     features: str = "zh"  # which features C sees: "z" | "zh" | "zch"
     feature_size: int = 288  # F, in a run what `features` come to
-    action_kinds: tuple[str, ...] = ("symmetric", "unit", "positive")  # one for each of the game's
+    action_kinds: tuple[str, ...] = ("symmetric", "unit", "positive")  # of each action, the game's own
     bias: bool = True  # Take Cover's C has none
     hidden: int = 0  # tanh units of a layer between features and actions; 0: none, the paper's C
 

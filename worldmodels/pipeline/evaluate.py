@@ -33,8 +33,7 @@ def evaluate_with(
         raise UserError("--temperature belongs to the dream; add --world dream, or leave it out")
     if backend is not None and world == "dream":
         raise UserError("--backend belongs to the actual game; add --world actual, or leave it out")
-    if temperature is not None:
-        temperature = _checked(temperature)
+    _refuse_no_temperature(temperature)
     work = open_run(run, device)
     parts = work.best()
     if world == "actual":
@@ -56,8 +55,7 @@ def film(run: RunFolder, out: Path, steps: int, temperature: float | None, seed:
         raise UserError(f"--steps must be at least 1, got {steps}")
     if out.suffix.lower() not in ENDINGS:
         raise UserError(f"--out must end in {' or '.join(ENDINGS)}, got {out}")
-    if temperature is not None:
-        temperature = _checked(temperature)
+    _refuse_no_temperature(temperature)
     work = open_run(run, device)
     parts = work.best()
     tau = work.temperature(parts.round) if temperature is None else temperature
@@ -78,7 +76,6 @@ def load_agent(run: str | Path, device: str = "auto", controller: Controller | N
     return work.agent(work.best(), controller)
 
 
-def _checked(temperature: float) -> float:
-    if not 0 < temperature < float("inf"):
-        raise UserError(f"--temperature must be a positive number, got {temperature}")
-    return temperature
+def _refuse_no_temperature(asked: float | None) -> None:
+    if asked is not None and not 0 < asked < float("inf"):
+        raise UserError(f"--temperature must be a positive number, got {asked}")
