@@ -82,7 +82,7 @@ def train(
         run=run,
         path=run.memory(0),
         kind="memory",
-        model_config=model_config or {"size": 5},
+        model_config=model_config or {"size": 5, "ahead": (2, 8)},  # a checkpoint gives a list back
         made_from=made_from or {"vision": "abc"},
         log_name="memory-00",
         save_every=save_every,
@@ -140,7 +140,7 @@ def assert_the_same(run: RunFolder, expected: RunFolder) -> None:
 
 def test_a_training_is_saved_with_what_it_came_from(uninterrupted: RunFolder):
     checkpoint = result(uninterrupted)
-    assert checkpoint.config == {"size": 5}
+    assert checkpoint.config == {"size": 5, "ahead": [2, 8]}
     assert checkpoint.made_from == {"vision": "abc"}
     assert checkpoint.progress["steps"] == STEPS
     assert checkpoint.progress["undone"] == 0

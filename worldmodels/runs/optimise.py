@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -104,7 +105,9 @@ def optimise(
     carried = carried or {}
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     learn = LearningStep(parameters, losses, clip=config.clip, kept=list(carried.values()))
-    full_config = {"model": model_config, "training": asdict(config)}
+    full_config = json.loads(
+        json.dumps({"model": model_config, "training": asdict(config)})
+    )  # as it comes back
     first = 0
     if resume.exists():
         first, undone = _restore(resume, model, parameters, learn.adam, carried, kind, full_config, made_from)
