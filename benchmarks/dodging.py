@@ -7,7 +7,8 @@ Not agents: yardsticks, which read the game's own list of things instead of the 
     remembered  those that are in the picture, or were until so many tics ago (--remembers)
     in sight    those that are in the picture now
 
-and beside it there is one who looks at nothing:
+Those that "stay in the middle" rather step towards the middle of the room, from where they see all monsters; the others
+rather go on, and far. Beside them there is one who looks at nothing:
 
     blind       runs from side to side and turns every so many tics (--periods)
 
@@ -41,6 +42,10 @@ TURNS = (1, 2, 3, 4, 6, 8, 11, 15, 20, 26, 33, 41, 50)  # tics after which a pla
 THRUST = 0.75  # units a tic that a step to the side adds to the player's speed, by the engine
 FRICTION = 0.90625  # what of that speed is left after a tic
 WALLS = (16.0, 752.0)  # where the player's middle can be
+MIDDLE = 384.0
+HOMESICK = (
+    0.01  # what a unit of distance from the middle costs at a plan's end; to meet a fireball costs 10 or more
+)
 MEETS = 9  # tics at most for which a fireball is beside the player: it flies by ten units a tic, or some seven aslant
 WIDTH = 23.0  # half of the player's and half of a fireball's, and one unit
 LEFT, STAY, RIGHT = [True, False], [False, False], [False, True]  # the buttons
@@ -85,20 +90,38 @@ def paths(player: Player, ways: np.ndarray) -> np.ndarray:
     return led
 
 
-def best_way(player: Player, flight: Flight, ways: np.ndarray, last: int) -> int:
+def distances(led: np.ndarray, player: Player, flight: Flight) -> tuple[np.ndarray, np.ndarray]:
+    """How near fireballs come on the ways (P, AHEAD) that `paths` gave.
+
+    Returns:
+        (P, F, MEETS), the distances to the side in the tics in which a fireball is as far as the player, inf in others;
+        and (F, MEETS), which of the AHEAD tics these are.
+    """
+    # A fireball is as far as the player for a few tics only, those from the one at which it comes near.
+    near = np.ceil((flight.x - player.x - WIDTH) / -flight.dx).clip(min=1)[:, None] + np.arange(MEETS)
+    here = (abs(flight.x[:, None] + flight.dx[:, None] * near - player.x) < WIDTH) & (near <= AHEAD)
+    at = near.clip(max=AHEAD).astype(int) - 1
+    away = abs(led[:, at] - (flight.y[:, None] + flight.dy[:, None] * near))
+    return np.where(here, away, math.inf), at
+
+
+def soonest(away: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """After how many tics each way meets a fireball, AHEAD where none: (P,); arguments as `distances` gives them."""
+    return np.where(away < WIDTH, at, AHEAD).min(axis=(1, 2), initial=AHEAD)
+
+
+def best_way(player: Player, flight: Flight, ways: np.ndarray, last: int, homesick: float) -> int:
     """The first step of the plan that meets the fewest fireballs, and then keeps away from them."""
     led = paths(player, ways)
-    cost = 0.3 * (ways[:, 0] != last) - 0.002 * abs(led[:, -1] - player.y)  # rather go on, and far
+    cost = 0.3 * (ways[:, 0] != last)  # rather go on
+    if homesick:
+        cost = cost + homesick * abs(led[:, -1] - MIDDLE)
+    else:
+        cost = cost - 0.002 * abs(led[:, -1] - player.y)
     if len(flight.x):
-        # A fireball is as far as the player for a few tics only, those from the one at which it comes near.
-        near = np.ceil((flight.x - player.x - WIDTH) / -flight.dx).clip(min=1)[:, None] + np.arange(MEETS)
-        here = (abs(flight.x[:, None] + flight.dx[:, None] * near - player.x) < WIDTH) & (near <= AHEAD)
-        at = near.clip(max=AHEAD).astype(int) - 1  # (F, MEETS)
-        away = abs(led[:, at] - (flight.y[:, None] + flight.dy[:, None] * near))  # (P, F, MEETS)
-        away = np.where(here, away, math.inf)
-        met = away < WIDTH
-        soonest = np.where(met, at, AHEAD).min(axis=(1, 2))  # (P,)
-        cost = cost + met.any(axis=2).sum(axis=1) * 10.0 * (2 - soonest / AHEAD)
+        away, at = distances(led, player, flight)
+        met = (away < WIDTH).any(axis=2).sum(axis=1)
+        cost = cost + met * 10.0 * (2 - soonest(away, at) / AHEAD)
         cost = cost + np.exp((WIDTH - away.min(axis=2).clip(min=WIDTH)) / 8).sum(axis=1)
     return int(ways[cost.argmin(), 0])
 
@@ -125,8 +148,8 @@ class Known:
 
 
 @contextlib.contextmanager
-def the_game(folder: Path) -> Iterator[vizdoom.DoomGame]:
-    """Take Cover as Gymnasium's is set up, without its picture and with its list of things.
+def the_game(folder: Path, shown: bool = False) -> Iterator[vizdoom.DoomGame]:
+    """Take Cover as Gymnasium's is set up, with its list of things, and without its picture unless that is `shown`.
 
     The engine writes into the folder it runs in, and outlives who is killed: see `in_a_group_of_its_own`.
     """
@@ -134,7 +157,10 @@ def the_game(folder: Path) -> Iterator[vizdoom.DoomGame]:
     game.load_config(str(Path(vizdoom.scenarios_path) / "take_cover.cfg"))
     game.set_window_visible(False)
     game.set_objects_info_enabled(True)
-    game.set_screen_resolution(vizdoom.ScreenResolution.RES_160X120)
+    if shown:
+        game.set_screen_format(vizdoom.ScreenFormat.RGB24)
+    else:
+        game.set_screen_resolution(vizdoom.ScreenResolution.RES_160X120)
     game.set_episode_timeout(TAKE_COVER.max_steps)
     here = Path.cwd()
     os.chdir(folder)
@@ -159,13 +185,13 @@ def survived(game: vizdoom.DoomGame, seed: int, way: Callable[[list[Any], Player
     return tics
 
 
-def planner(remembers: float) -> Callable[[list[Any], Player, int], int]:
+def planner(remembers: float, homesick: float = 0.0) -> Callable[[list[Any], Player, int], int]:
     """One who plans, for one episode."""
     known, ways, last = Known(remembers), plans(), 0
 
     def way(things: list[Any], player: Player, tic: int) -> int:
         nonlocal last
-        last = best_way(player, known.of(things, player, tic), ways, last)
+        last = best_way(player, known.of(things, player, tic), ways, last, homesick)
         return last
 
     return way
@@ -176,10 +202,10 @@ def blind(period: int) -> Callable[[list[Any], Player, int], int]:
     return lambda things, player, tic: 1 if (tic + period // 2) // period % 2 else -1
 
 
-def in_a_group_of_its_own() -> int:
+def in_a_group_of_its_own(script: str = __file__) -> int:
     """Play in another process; however this one ends, that one and its engine end with it. Returns how it ended."""
     folder = Path(tempfile.mkdtemp(prefix="worldmodels-"))
-    command = [sys.executable, __file__, *sys.argv[1:], "--folder", str(folder)]
+    command = [sys.executable, script, *sys.argv[1:], "--folder", str(folder)]
     ends, held = os.pipe()  # this process alone holds `held`
     player = subprocess.Popen(command, start_new_session=True)
     sweeper = start_sweeper(player.pid, folder, ends)
@@ -198,7 +224,7 @@ def main() -> None:
     )
     parser.add_argument("--episodes", type=int, default=16, help="of each who plans")
     parser.add_argument("--blind-episodes", type=int, default=100, help="of each who looks at nothing")
-    parser.add_argument("--remembers", type=int, nargs="*", default=[5, 10, 20, 60], help="tics")
+    parser.add_argument("--remembers", type=int, nargs="*", default=[5, 10, 20, 60, 2100], help="tics")
     parser.add_argument("--periods", type=int, nargs="*", default=[60, 90, 120, 150], help="tics")
     parser.add_argument("--seed", type=int, default=9000, help="of the first episode")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -210,9 +236,13 @@ def main() -> None:
         sys.exit(in_a_group_of_its_own())
     rows: list[tuple[str, Callable[[], Callable[[list[Any], Player, int], int]], int]] = []
     rows += [(f"blind, {p} tics", lambda p=p: blind(p), asked.blind_episodes) for p in asked.periods]
-    rows += [("in sight", lambda: planner(0), asked.episodes)]
-    rows += [(f"remembered, {r} tics", lambda r=r: planner(r), asked.episodes) for r in asked.remembers]
-    rows += [("all", lambda: planner(math.inf), asked.episodes)]
+    for where, home in (("", 0.0), (", stays in the middle", HOMESICK)):
+        rows += [("in sight" + where, lambda h=home: planner(0, h), asked.episodes)]
+        rows += [
+            (f"remembered, {r} tics" + where, lambda r=r, h=home: planner(r, h), asked.episodes)
+            for r in asked.remembers
+        ]
+        rows += [("all" + where, lambda h=home: planner(math.inf, h), asked.episodes)]
     print(f"seeds from {asked.seed} on\n| known | tics survived | episodes | to the end |\n|---|---|---|---|")
     with the_game(asked.folder) as game:
         for name, who, episodes in rows:

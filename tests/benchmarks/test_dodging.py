@@ -55,10 +55,17 @@ def test_it_steps_out_of_the_way_on_the_nearer_side(dodging: Any, y: float) -> N
     for x in range(-300, -450, -10):
         flight = dodging.Flight(*(np.array([value]) for value in (float(x), y, -10.0, 0.0)))
         assert abs(x - player.x) >= dodging.WIDTH or abs(y - player.y) >= dodging.WIDTH
-        last = dodging.best_way(player, flight, ways, last)
+        last = dodging.best_way(player, flight, ways, last, homesick=0.0)
         speed = (player.dy + dodging.THRUST * last) * dodging.FRICTION
         player = player._replace(y=player.y + speed / dodging.FRICTION, dy=speed)
     assert (player.y > 384.0) == (y < 384.0)
+
+
+def test_one_stays_in_the_middle_and_the_other_goes_far(dodging: Any) -> None:
+    nothing = dodging.Flight(*(np.zeros(0) for _ in range(4)))
+    player, ways = dodging.Player(-416.0, dodging.MIDDLE, 0.0), dodging.plans()
+    assert dodging.best_way(player, nothing, ways, 0, dodging.HOMESICK) == 0
+    assert dodging.best_way(player, nothing, ways, 1, homesick=0.0) == 1
 
 
 @pytest.mark.parametrize(("remembers", "known"), [(0, [1]), (5, [1, 2]), (3, [1]), (math.inf, [1, 2, 3])])
