@@ -153,13 +153,14 @@ def main() -> None:
             lived = []
             with progress(f"round {number}", asked.episodes, "episodes") as bar:
                 for episode in range(asked.episodes):
-                    features, steps = play(game, work, senses, seed + episode, clone if number else None)
-                    seen.append(features)
-                    told.append(steps)
-                    lived.append(len(steps))
+                    played = play(game, work, senses, seed + episode, clone if number else None)
+                    seen.append(played[0])
+                    told.append(played[1])
+                    lived.append(len(played[1]))
                     bar.advance(mean=float(np.mean(lived)))
             seed += asked.episodes
-            agrees = clone.learn(*(torch.from_numpy(np.concatenate(part)) for part in (seen, told)), number)
+            features, steps = (torch.from_numpy(np.concatenate(part)) for part in (seen, told))
+            agrees = clone.learn(features, steps, number)
             score = mean_and_error(np.array(lived, np.float64))
             error = f" ± {score['standard_error']:.0f}" if len(lived) > 1 else ""
             who = "C" if number else "planner"

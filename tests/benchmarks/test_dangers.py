@@ -49,11 +49,11 @@ def test_what_a_layer_reads_and_what_only_a_hidden_one(dangers: Any) -> None:
     danger = torch.stack(
         [features[:, 0] > 0, features[:, 1] * features[:, 2] > 0, chance < 0.5], dim=1
     ).float()
-    fitted = torch.arange(8000) % 4 < 3
-    layer, deep = (dangers.explained(features, danger, fitted, hidden) for hidden in (0, 128))
+    group = torch.arange(8000) % 4
+    layer, deep = (dangers.explained(features, danger, group, hidden) for hidden in (0, 128))
     assert 0.05 < layer < 1 / 3
     assert layer + 0.1 < deep < 2 / 3
-    assert abs(dangers.explained(features, danger[:, 2:], fitted, 0)) < 0.02
+    assert abs(dangers.explained(features, danger[:, 2:], group, 0)) < 0.02
 
 
 def test_games_are_played_and_seen(dangers: Any, tmp_path: Path) -> None:

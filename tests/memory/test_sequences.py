@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -48,9 +49,11 @@ def test_all_batches_have_one_shape(kind, longest: int, ticks: int, episodes: li
 def test_what_is_longer_than_asked_for_is_empty(random_latents: RandomLatents):
     short = random_latents(3)
     batch, exact = pad([short], 5), pad([short])
-    for longer, part in zip(batch, exact, strict=True):
+    for name in batch._fields:
+        longer, part = getattr(batch, name), getattr(exact, name)
         assert torch.equal(longer[:, : part.shape[1]], part)
-        assert not longer[:, part.shape[1] :].any()
+        assert (longer[:, part.shape[1] :] == (math.inf if name == "left" else 0)).all()
+    assert not batch.ended[:, 3:].any()
 
 
 @pytest.mark.parametrize("kind", BATCHES)
@@ -160,6 +163,9 @@ def test_a_long_episode_is_cut_anywhere_and_both_of_its_ends_are_seen_often(rand
         assert np.array_equal(drawn.mu[row], episodes[0].mu[first : first + longest + 1])
         assert np.array_equal(drawn.actions[row], episodes[0].actions[first : first + longest])
         assert drawn.ended[row].tolist() == [0] * 5 + [float(first == 14)], "an end is where it was"
+        assert drawn.left[row].tolist() == list(range(19 - first, 13 - first, -1)), (
+            "one that is still to come, too"
+        )
     counts = Counter(firsts)
     assert counts.keys() == set(range(15))
     for first, count in counts.items():

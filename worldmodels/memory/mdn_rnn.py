@@ -26,13 +26,19 @@ class MDNRNNConfig:
     predicts_end: bool = False  # needed for a dream that ends: the logit that this tick is the last
     reward_scale: float = 1.0  # the reward head learns reward / reward_scale
     restart_flag: bool = False  # one more input, as in the paper's Take Cover: 1 where an episode begins
+    ends_ahead: tuple[
+        int, ...
+    ] = ()  # more heads, which say whether the game ends within so many ticks; they shape h in training
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "ends_ahead", tuple(self.ends_ahead))  # a checkpoint gives a list back
         for name in ("latent_size", "action_size", "hidden_size", "mixtures"):
             if getattr(self, name) < 1:
                 raise ValueError(f"mdn_rnn.{name} must be at least 1, got {getattr(self, name)}")
         if self.reward_scale <= 0:
             raise ValueError(f"mdn_rnn.reward_scale must be positive, got {self.reward_scale}")
+        if any(ticks < 2 for ticks in self.ends_ahead):
+            raise ValueError(f"mdn_rnn.ends_ahead must be 2 or more, got {self.ends_ahead}")
 
     @property
     def input_size(self) -> int:
@@ -44,6 +50,7 @@ class MDNRNNConfig:
 
     @property
     def output_size(self) -> int:
+        """Numbers that a tick of the dream needs: those of `ends_ahead` come behind them."""
         return self.mixture_size + self.predicts_reward + self.predicts_end
 
 
@@ -53,6 +60,7 @@ class Prediction(NamedTuple):
     mixture: Mixture  # of the next latent, fields (..., Z, K)
     reward: Tensor | None  # (...), in the game's units
     end_logit: Tensor | None  # (...)
+    ahead_logits: Tensor | None = None  # (..., number of `ends_ahead`); None in a dream, which does not ask
 
 
 class Recurrent(NamedTuple):
@@ -79,7 +87,7 @@ class MDNRNN(nn.Module):
         super().__init__()
         self.config = config
         self.lstm = nn.LSTM(config.input_size, config.hidden_size, batch_first=True)
-        self.head = nn.Linear(config.hidden_size, config.output_size)
+        self.head = nn.Linear(config.hidden_size, config.output_size + len(config.ends_ahead))
         # torch's LSTM adds two bias vectors where the paper's has one: the second stays 0 and is not trained.
         bias, second = self.lstm.get_parameter("bias_ih_l0"), self.lstm.get_parameter("bias_hh_l0")
         with torch.no_grad():
@@ -218,4 +226,6 @@ def _name(config: MDNRNNConfig, mixture: Mixture, outputs: Tensor) -> Prediction
         column += 1
     if config.predicts_end:
         end_logit = outputs[..., column]
-    return Prediction(mixture, reward, end_logit)
+        column += 1
+    ahead = outputs[..., column:] if outputs.shape[-1] > column else None
+    return Prediction(mixture, reward, end_logit, ahead)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -22,7 +23,8 @@ def size_of(episodes: Sequence[LatentEpisode]) -> int:
 class ResidentLatents:
     """Episodes one behind the other on a device, a row for each of their frames.
 
-    What belongs to a tick stands beside the frame before it; beside an episode's last frame stand zeros.
+    What belongs to a tick stands beside the frame before it; beside an episode's last frame stands what stands behind
+    the end of a sequence.
     """
 
     def __init__(self, episodes: Sequence[LatentEpisode], device: torch.device) -> None:
@@ -35,7 +37,9 @@ class ResidentLatents:
         self._mu, self._logvar = joined(lambda e: e.mu), joined(lambda e: e.logvar)  # (F, Z)
         self._actions = joined(lambda e: np.pad(e.actions, ((0, 1), (0, 0))))  # (F, A)
         self._rewards = joined(lambda e: np.pad(e.rewards, (0, 1)))  # (F,)
-        self._ended = joined(lambda e: np.arange(e.length + 1) == (e.length - 1 if e.terminated else -1))
+        self._left = joined(
+            lambda e: np.append(np.arange(e.length)[::-1] + (0 if e.terminated else np.inf), np.inf)
+        )
         self._begins = np.cumsum([0, *(episode.length + 1 for episode in episodes)])  # rows
 
     def cut_out(self, cuts: Sequence[Cut], ticks: int) -> Batch:
@@ -50,15 +54,15 @@ class ResidentLatents:
         def of_frames(rows: Tensor) -> Tensor:
             return rows[index].masked_fill_(~seen.unsqueeze(-1), 0)
 
-        def of_ticks(rows: Tensor) -> Tensor:
+        def of_ticks(rows: Tensor, behind: float = 0.0) -> Tensor:
             found = rows[index[:, :-1]]
-            return found.masked_fill_(~(acted if found.dim() == 2 else acted.unsqueeze(-1)), 0)
+            return found.masked_fill_(~(acted if found.dim() == 2 else acted.unsqueeze(-1)), behind)
 
         return Batch(
             of_frames(self._mu),
             of_frames(self._logvar),
             of_ticks(self._actions),
             of_ticks(self._rewards),
-            of_ticks(self._ended),
+            of_ticks(self._left, math.inf),
             acted.to(torch.float32),
         )

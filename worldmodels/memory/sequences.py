@@ -15,14 +15,19 @@ from worldmodels.runs.seeds import numpy_stream
 
 
 class Batch(NamedTuple):
-    """Sequences side by side; behind the end of the shorter ones everything is 0, and so is `weight`."""
+    """Sequences side by side; behind the end of the shorter ones all is 0 and `left` inf, and `weight` is 0."""
 
     mu: Tensor  # (B, T + 1, Z)
     logvar: Tensor  # (B, T + 1, Z)
     actions: Tensor  # (B, T, A)
     rewards: Tensor  # (B, T)
-    ended: Tensor  # (B, T), 1 where the action ended the game
+    left: Tensor  # (B, T), ticks from this one to that which ends the game; inf where none does
     weight: Tensor  # (B, T)
+
+    @property
+    def ended(self) -> Tensor:
+        """(B, T) float32, 1 where the action ended the game."""
+        return (self.left == 0).to(self.weight.dtype)
 
 
 class Cut(NamedTuple):
@@ -121,25 +126,29 @@ def ticks_of(episodes: Sequence[LatentEpisode], longest: int) -> int:
     return min(longest, max(episode.length for episode in episodes))
 
 
-def cut_out(episodes: Sequence[LatentEpisode], cuts: Sequence[Cut], ticks: int) -> Batch:
-    """Parts of episodes side by side, as `pad`."""
-    return pad([episodes[cut.episode].part(cut.first, cut.length) for cut in cuts], ticks)
-
-
 def pad(episodes: Sequence[LatentEpisode], ticks: int | None = None) -> Batch:
-    """Episodes side by side, zeros behind the end of the shorter; so many ticks (None: those of the longest)."""
+    """Whole episodes side by side, as `cut_out`; so many ticks (None: those of the longest)."""
     lengths = [episode.length for episode in episodes]
-    rows, ticks = len(episodes), ticks or max(lengths)
-    latent, action = episodes[0].mu.shape[1], episodes[0].actions.shape[1]
+    cuts = [Cut(which, 0, length) for which, length in enumerate(lengths)]
+    return cut_out(episodes, cuts, ticks or max(lengths))
+
+
+def cut_out(episodes: Sequence[LatentEpisode], cuts: Sequence[Cut], ticks: int) -> Batch:
+    """Parts of episodes side by side, (B, `ticks`) of them."""
+    chosen = [episodes[cut.episode] for cut in cuts]
+    rows, latent, action = len(cuts), chosen[0].mu.shape[1], chosen[0].actions.shape[1]
     mu = np.zeros((rows, ticks + 1, latent), np.float32)
     logvar = np.zeros_like(mu)
     actions = np.zeros((rows, ticks, action), np.float32)
-    rewards, ended, weight = (np.zeros((rows, ticks), np.float32) for _ in range(3))
-    for row, (episode, length) in enumerate(zip(episodes, lengths, strict=True)):
-        mu[row, : length + 1] = episode.mu
-        logvar[row, : length + 1] = episode.logvar
-        actions[row, :length] = episode.actions
-        rewards[row, :length] = episode.rewards
+    rewards, weight = (np.zeros((rows, ticks), np.float32) for _ in range(2))
+    left = np.full((rows, ticks), np.inf, np.float32)
+    for row, (episode, (_, first, length)) in enumerate(zip(chosen, cuts, strict=True)):
+        part = episode.part(first, length)
+        mu[row, : length + 1] = part.mu
+        logvar[row, : length + 1] = part.logvar
+        actions[row, :length] = part.actions
+        rewards[row, :length] = part.rewards
         weight[row, :length] = 1
-        ended[row, length - 1] = episode.terminated
-    return Batch(*(torch.from_numpy(a) for a in (mu, logvar, actions, rewards, ended, weight)))
+        if episode.terminated:
+            left[row, :length] = episode.length - 1 - np.arange(first, first + length)
+    return Batch(*(torch.from_numpy(a) for a in (mu, logvar, actions, rewards, left, weight)))

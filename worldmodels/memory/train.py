@@ -38,6 +38,7 @@ class MemoryTraining(AdamConfig):
     reward_clip: float = 10.0  # to +-this, since the -100 for leaving the field would drown the rest
     end_weight: float = 1.0  # of the cross-entropy of the end
     end_positive_weight: float = 10.0  # ends are rare
+    ahead_weight: float = 1.0  # of the cross-entropy of each of `mdn_rnn.ends_ahead`
     posterior: float = 1.0  # share of V's standard deviation with which latents are drawn; 0: the mean
     dropout: float = 0.0  # share of M's units that its heads do not see at a tick; in dreams `dream.dropout`
 
@@ -52,7 +53,7 @@ class MemoryTraining(AdamConfig):
         for name in ("reward_clip", "end_positive_weight"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"memory.{name} must be above 0, got {getattr(self, name)}")
-        for name in ("reward_weight", "end_weight"):
+        for name in ("reward_weight", "end_weight", "ahead_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"memory.{name} must not be negative, got {getattr(self, name)}")
 
@@ -64,9 +65,10 @@ def memory_loss(
 
     "nll" is the paper's: mean negative log-likelihood of the next latent, per latent dimension, in nats. An
     ended episode's last frame is as real as the others, so its latent counts too. "reward" is the mean
-    squared error in units of the reward scale, "end" the cross-entropy in nats, "loss" the weighted sum that
-    is minimised. `memory` is that before the first tick; None is empty. With dropout the noise is (B, T + 1, Z + N),
-    of whose last N those of the first T ticks say which units the heads see.
+    squared error in units of the reward scale, "end" the cross-entropy in nats, "ahead" the sum of those of
+    `ends_ahead`, "loss" the weighted sum that is minimised. `memory` is that before the first tick; None is
+    empty. With dropout the noise is (B, T + 1, Z + N), of whose last N those of the first T ticks say which
+    units the heads see.
     """
     size = model.config.latent_size
     z = batch.mu + training.posterior * torch.exp(0.5 * batch.logvar) * noise[..., :size]  # (B, T + 1, Z)
@@ -96,6 +98,14 @@ def memory_loss(
         )
         parts["loss"] = parts["loss"] + training.end_weight * error
         parts["end"] = error.detach()
+    if prediction.ahead_logits is not None:
+        within = batch.left.unsqueeze(-1) < batch.left.new_tensor(model.config.ends_ahead)  # (B, T, K)
+        entropy = F.binary_cross_entropy_with_logits(
+            prediction.ahead_logits, within.to(total.dtype), reduction="none"
+        )
+        error = mean(entropy.sum(dim=-1))
+        parts["loss"] = parts["loss"] + training.ahead_weight * error
+        parts["ahead"] = error.detach()
     return parts, memory
 
 
