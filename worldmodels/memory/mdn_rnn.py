@@ -26,9 +26,8 @@ class MDNRNNConfig:
     predicts_end: bool = False  # needed for a dream that ends: the logit that this tick is the last
     reward_scale: float = 1.0  # the reward head learns reward / reward_scale
     restart_flag: bool = False  # one more input, as in the paper's Take Cover: 1 where an episode begins
-    ends_ahead: tuple[
-        int, ...
-    ] = ()  # more heads, which say whether the game ends within so many ticks; they shape h in training
+    # More heads, which foretell whether the game ends within so many ticks; they shape h in training.
+    ends_ahead: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ends_ahead", tuple(self.ends_ahead))  # a checkpoint gives a list back
