@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import av
 import numpy as np
@@ -31,7 +32,7 @@ def vision() -> VAE:
     return VAE(VAEConfig(latent_size=LATENT)).eval()
 
 
-def make_memory(**config: bool) -> MDNRNN:
+def make_memory(**config: Any) -> MDNRNN:
     torch.manual_seed(1)
     return MDNRNN(MDNRNNConfig(latent_size=LATENT, hidden_size=HIDDEN, mixtures=2, **config)).eval()
 
