@@ -28,9 +28,10 @@ from dodging import (
     BUTTONS,
     HOMESICK,
     Known,
-    Player,
     best_way,
     in_a_group_of_its_own,
+    moments,
+    picture,
     plans,
     the_game,
 )
@@ -41,7 +42,7 @@ from torch import Tensor, nn
 from worldmodels.evaluation.score import mean_and_error
 from worldmodels.pipeline.ending import dream_score
 from worldmodels.pipeline.temperature import refuse_less_than_one
-from worldmodels.pipeline.work import Parts, Work
+from worldmodels.pipeline.work import Parts
 from worldmodels.runs.checkpoint import save_checkpoint
 from worldmodels.runs.progress import progress
 from worldmodels.worlds.actual import Senses
@@ -96,22 +97,16 @@ def third(action: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def play(
-    game: Any, work: Work, senses: Senses, seed: int, clone: Clone | None
-) -> tuple[np.ndarray, np.ndarray]:
+def play(game: Any, senses: Senses, seed: int, clone: Clone | None) -> tuple[np.ndarray, np.ndarray]:
     """An episode, of the planner's where there is no clone.
 
     Returns:
         What C saw (T, F), and how the planner would have stepped (T,), as `third`; both float32.
     """
-    game.set_seed(seed)
-    game.new_episode()
     known, ways, last = Known(EVER), plans(), 0  # the planner's ways are the room's: to the left is up
     action, seen, told = torch.zeros(1, 1), [], []
-    while not game.is_episode_finished() and (state := game.get_state()) is not None:
-        (body,) = (thing for thing in state.objects if thing.name == "DoomPlayer")
-        player = Player(body.position_x, body.position_y, body.velocity_y)
-        frames = work.spec.observe(np.ascontiguousarray(state.screen_buffer)[None])
+    for state, player in moments(game, seed):
+        frames = picture(state)
         features = (senses.go_on(action, frames) if seen else senses.begin(frames)).clone()
         way = best_way(player, known.of(state.objects, player, len(seen)), ways, last, HOMESICK)
         seen.append(features[0].numpy())
@@ -135,7 +130,9 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="write the last C there, for `footwork.py --controller`")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    refuse_less_than_one(rounds=asked.rounds, episodes=asked.episodes, hidden=asked.hidden + 1)
+    refuse_less_than_one(rounds=asked.rounds, episodes=asked.episodes)
+    if asked.hidden < 0:
+        parser.error(f"--hidden must be 0 (no hidden layer) or more, got {asked.hidden}")
     work = run_of_tics(asked.run)
     if asked.folder is None:
         sys.exit(in_a_group_of_its_own(__file__))
@@ -153,7 +150,7 @@ def main() -> None:
             lived = []
             with progress(f"round {number}", asked.episodes, "episodes") as bar:
                 for episode in range(asked.episodes):
-                    played = play(game, work, senses, seed + episode, clone if number else None)
+                    played = play(game, senses, seed + episode, clone if number else None)
                     seen.append(played[0])
                     told.append(played[1])
                     lived.append(len(played[1]))

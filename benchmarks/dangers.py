@@ -26,7 +26,9 @@ from dodging import (
     best_way,
     distances,
     in_a_group_of_its_own,
+    moments,
     paths,
+    picture,
     plans,
     soonest,
     the_game,
@@ -38,14 +40,11 @@ from torch.nn import functional as F
 from unmet_ends import of_round
 
 from worldmodels.envs.take_cover import TAKE_COVER
-from worldmodels.pipeline.temperature import refuse_less_than_one
-from worldmodels.pipeline.work import Work
 from worldmodels.runs.progress import progress
 from worldmodels.worlds.actual import Senses
 
 SOON = 30  # tics
 HOLDS = 60.0  # tics between two steps that are held, on average, in two games of three
-LATENTS = 64
 STEPS, BATCH = 1500, 512  # of the networks' training
 HIDDEN, DROPOUT = 128, 0.3
 LEARNING_RATE = 1e-3
@@ -74,7 +73,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=80_000_000, help="of the first episode")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    refuse_less_than_one(episodes=asked.episodes - 3)
+    if asked.episodes < 4:
+        parser.error(
+            f"--episodes must be at least 4, for those that are fitted to and the others, got {asked.episodes}"
+        )
     works = [run_of_tics(name) for name in asked.runs]
     if asked.folder is None:
         sys.exit(in_a_group_of_its_own(__file__))
@@ -89,8 +91,9 @@ def main() -> None:
     print(f"{len(group):,} tics of {len(games)} games, seeds from {asked.seed} on; dangerous: {shares}")
     print("| run | from | read by | in the picture | all |\n|---|---|---|---|---|")
     for name, work in zip(asked.runs, works, strict=True):
-        seen = torch.cat([senses_of(work, asked.round, game) for game in games])
-        for part, features in (("z", seen[:, :LATENTS]), ("z, c, h", seen)):
+        senses = Senses(*of_round(work, asked.round), "zch", torch.device("cpu"))
+        seen = torch.cat([sensed(senses, game) for game in games])
+        for part, features in (("z", seen[:, : senses.model.config.latent_size]), ("z, c, h", seen)):
             for hidden, by in ((0, "a layer"), (HIDDEN, "a hidden layer")):
                 known = (f"{explained(features, danger, group, hidden):.0%}" for danger in dangers)
                 print(f"| {name} | {part} | {by} | " + " | ".join(known) + " |", flush=True)
@@ -99,15 +102,11 @@ def main() -> None:
 def play(game: Any, seed: int, steady: bool) -> Game:
     """A game; not `steady`, steps are held at random now and then."""
     chance = np.random.default_rng(seed)
-    game.set_seed(seed)
-    game.new_episode()
     remembered, seen, every = Known(TAKE_COVER.max_steps), Known(0), Known(np.inf)
-    ways, holds, last, tic = plans(), 0, 0, 0
+    ways, holds, last = plans(), 0, 0
     frames, actions, in_sight, of_all = [], [], [], []
-    while not game.is_episode_finished() and (state := game.get_state()) is not None:
-        (body,) = (thing for thing in state.objects if thing.name == "DoomPlayer")
-        player = Player(body.position_x, body.position_y, body.velocity_y)
-        frames.append(TAKE_COVER.observe(np.ascontiguousarray(state.screen_buffer)[None])[0])
+    for tic, (state, player) in enumerate(moments(game, seed)):
+        frames.append(picture(state)[0])
         in_sight.append(dangerous(player, seen.of(state.objects, player, tic), ways[:3]))
         of_all.append(dangerous(player, every.of(state.objects, player, tic), ways[:3]))
         known = remembered.of(state.objects, player, tic)
@@ -118,7 +117,6 @@ def play(game: Any, seed: int, steady: bool) -> Game:
                 holds, last = int(chance.integers(5, 40)), int(chance.integers(-1, 2))
         actions.append([-last])
         game.make_action(BUTTONS[last])
-        tic += 1
     return Game(np.stack(frames), np.array(actions, np.float32), np.stack(in_sight), np.stack(of_all))
 
 
@@ -128,9 +126,8 @@ def dangerous(player: Player, flight: Flight, ways: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def senses_of(work: Work, round: int | None, game: Game) -> Tensor:
-    """What C sees at each tic of a game (T, F), by the V and M of a run."""
-    senses = Senses(*of_round(work, round), "zch", torch.device("cpu"))
+def sensed(senses: Senses, game: Game) -> Tensor:
+    """What C sees at each tic of a game (T, F)."""
     seen = [senses.begin(game.frames[:1]).clone()]
     for frame, action in zip(game.frames[1:], game.actions, strict=False):
         seen.append(senses.go_on(torch.from_numpy(action)[None], frame[None]).clone())

@@ -172,14 +172,24 @@ def the_game(folder: Path, shown: bool = False) -> Iterator[vizdoom.DoomGame]:
         os.chdir(here)
 
 
-def survived(game: vizdoom.DoomGame, seed: int, way: Callable[[list[Any], Player, int], int]) -> int:
-    """Tics of an episode in which `way` says at each tic where to step."""
+def moments(game: vizdoom.DoomGame, seed: int) -> Iterator[tuple[Any, Player]]:
+    """An episode, tic by tic: its state and the player's; whoever asks acts before the next."""
     game.set_seed(seed)
     game.new_episode()
-    tics = 0
     while not game.is_episode_finished() and (state := game.get_state()) is not None:
         (body,) = (thing for thing in state.objects if thing.name == "DoomPlayer")
-        player = Player(body.position_x, body.position_y, body.velocity_y)
+        yield state, Player(body.position_x, body.position_y, body.velocity_y)
+
+
+def picture(state: Any) -> np.ndarray:
+    """What V sees of a state, (1, 64, 64, 3) uint8; of a game that is `shown`."""
+    return TAKE_COVER.observe(np.ascontiguousarray(state.screen_buffer)[None])
+
+
+def survived(game: vizdoom.DoomGame, seed: int, way: Callable[[list[Any], Player, int], int]) -> int:
+    """Tics of an episode in which `way` says at each tic where to step."""
+    tics = 0
+    for state, player in moments(game, seed):
         game.make_action(BUTTONS[way(state.objects, player, tics)])
         tics += 1
     return tics

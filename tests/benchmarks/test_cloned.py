@@ -48,7 +48,7 @@ def test_planner_and_clone_play_the_game_from_what_c_sees(cloned: Any, tmp_path:
     with cloned.the_game(tmp_path, shown=True) as game:
         game.set_episode_timeout(80)
         for who in (None, clone):
-            seen, told = cloned.play(game, work, senses, 3, who)
+            seen, told = cloned.play(game, senses, 3, who)
             assert seen.shape == (len(told), 1088)
             assert 20 < len(told) <= 80
             assert np.isfinite(seen).all()

@@ -66,4 +66,5 @@ def test_games_are_played_and_seen(dangers: Any, tmp_path: Path) -> None:
     assert played.actions.shape == (ticks, 1)
     assert played.of_all.shape == played.in_sight.shape == (ticks, 3)
     assert not (played.in_sight & ~played.of_all).any()
-    assert dangers.senses_of(work, None, played).shape == (ticks, 1088)
+    senses = dangers.Senses(*dangers.of_round(work, None), "zch", torch.device("cpu"))
+    assert dangers.sensed(senses, played).shape == (ticks, 1088)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from worldmodels.errors import UserError
-from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig, Recurrent, look_ahead
+from worldmodels.memory.mdn_rnn import MDNRNN, MDNRNNConfig
 from worldmodels.memory.sequences import pad
 from worldmodels.memory.train import (
     MemoryTraining,
@@ -138,41 +138,6 @@ def test_the_reward_error_is_its_closed_form(random_latents: RandomLatents):
     parts, _ = memory_loss(constant_model(0, 0, 0.7, 0), pad([episode]), noise_for([episode]), training())
     target = np.clip(episode.rewards, -10, 10) / CONFIG.reward_scale
     assert float(parts["reward"]) == pytest.approx(float(np.square(0.7 - target).mean()), rel=1e-5)
-
-
-@pytest.mark.parametrize(("terminated", "within"), [(True, [2, 5]), (False, [0, 0])])
-def test_the_error_of_ends_ahead_is_its_closed_form(
-    random_latents: RandomLatents, terminated: bool, within: list[int]
-):
-    """Of 7 ticks the last 2 have an end within 2 ticks, the last 5 within 5; heads that always say 0.5 and 0.1."""
-    torch.manual_seed(0)
-    model = MDNRNN(replace(CONFIG, ends_ahead=(2, 5))).requires_grad_(False)
-    model.head.weight[-2:], model.head.bias[-2:] = 0, torch.tensor([0.5, 0.1]).logit()
-    batch = pad([random_latents(7, terminated=terminated), random_latents(9, terminated=False)])
-    noise = torch.zeros_like(batch.mu)
-    parts, _ = memory_loss(model, batch, noise, training(ahead_weight=3.0))
-    said = [-(n * np.log(p) + (16 - n) * np.log(1 - p)) / 16 for n, p in zip(within, (0.5, 0.1), strict=True)]
-    assert float(parts["ahead"]) == pytest.approx(sum(said), rel=1e-5)
-    without, _ = memory_loss(model, batch, noise, training(ahead_weight=0.0))
-    assert float(parts["loss"] - without["loss"]) == pytest.approx(3 * sum(said), rel=1e-4)
-
-
-def test_ends_ahead_shape_h_and_a_dream_does_not_ask_for_them():
-    torch.manual_seed(0)
-    model = MDNRNN(replace(CONFIG, ends_ahead=(4, 16)))
-    hidden = torch.randn(3, 8)
-    prediction = model.predict(hidden)
-    assert prediction.ahead_logits is not None
-    assert prediction.ahead_logits.shape == (3, 2)
-    weights = model.tick_weights()
-    assert weights.head.shape == (8, CONFIG.output_size)
-    dreamt = look_ahead(model.config, weights, Recurrent(hidden, hidden))
-    assert dreamt.ahead_logits is None
-    assert prediction.end_logit is not None
-    assert dreamt.end_logit is not None
-    assert_close(dreamt.end_logit, prediction.end_logit)
-    with pytest.raises(ValueError, match=r"mdn_rnn\.ends_ahead must be 2 or more, got \(1, 4\)"):
-        replace(CONFIG, ends_ahead=(1, 4))
 
 
 def test_the_end_error_is_its_closed_form(random_latents: RandomLatents):

@@ -30,7 +30,6 @@ class MDNRNNConfig:
     ends_ahead: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ends_ahead", tuple(self.ends_ahead))  # a checkpoint gives a list back
         for name in ("latent_size", "action_size", "hidden_size", "mixtures"):
             if getattr(self, name) < 1:
                 raise ValueError(f"mdn_rnn.{name} must be at least 1, got {getattr(self, name)}")

@@ -21,6 +21,7 @@ from worldmodels.runs.feeding import fed, fits_on_gpu, noisy
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.optimise import AdamConfig, autocast, optimise
 from worldmodels.runs.seeds import stream
+from worldmodels.runs.settings import from_json
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,6 @@ def load_memory(
     """
     made_from = None if vision is None else {"vision": vision}
     checkpoint = load_checkpoint(run.memory(round, dreamer), kind="memory", made_from=made_from)
-    model = MDNRNN(MDNRNNConfig(**checkpoint.config))
+    model = MDNRNN(from_json(MDNRNNConfig, checkpoint.config))
     model.load_state_dict(checkpoint.weights)
     return model.to(device).eval(), checkpoint.sha256

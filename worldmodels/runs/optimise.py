@@ -105,9 +105,8 @@ def optimise(
     carried = carried or {}
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     learn = LearningStep(parameters, losses, clip=config.clip, kept=list(carried.values()))
-    full_config = json.loads(
-        json.dumps({"model": model_config, "training": asdict(config)})
-    )  # as it comes back
+    settings = {"model": model_config, "training": asdict(config)}
+    full_config = json.loads(json.dumps(settings))  # as a checkpoint gives it back, with lists for tuples
     first = 0
     if resume.exists():
         first, undone = _restore(resume, model, parameters, learn.adam, carried, kind, full_config, made_from)
