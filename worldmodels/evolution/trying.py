@@ -61,7 +61,10 @@ class Trying(Generic[Lived]):
         self.acted = torch.zeros(count, dtype=torch.bool, device=device)  # whether there are any
         self.over = torch.zeros(count, dtype=torch.bool, device=device)
 
-    def _live(self, seen: Tensor, policy: Policy, noise: Tensor, reward_scale: float) -> Tried:
+    def _live(
+        self, seen: Tensor, policy: Policy, noise: Tensor, reward_scale: float, until_over: bool = False
+    ) -> Tried:
+        """Through the ticks of the noise (T, B, A), or through those until all are over, which asks the device."""
         spread = policy.log_noise.exp()
         seens, told = [seen], [self._told(reward_scale)]
         outputs, rewards, ends, overs, counts = [], [], [], [], []
@@ -87,6 +90,8 @@ class Trying(Generic[Lived]):
             ends.append(torch.where(step.truncated, 1.0, chance) if self.finite else chance)
             overs.append(over)
             self.over = self.over | over
+            if until_over and bool(self.over.all()):
+                break
         parts = seens, told, outputs, rewards, ends, overs, counts
         return Tried(*(torch.stack(part) for part in parts))
 
@@ -150,13 +155,23 @@ class Players(Trying[World]):
 
     @torch.no_grad()
     def live(self, policy: Policy, noise: Tensor, reward_scale: float) -> Tried:
-        """As `Dreamers.live`, from the episodes' beginning on, world.at_once of them; T is at most world.horizon."""
+        """As `Dreamers.live`, from the episodes' beginning on, world.at_once of them; T is at most world.horizon.
+
+        No game is gone on with for its own sake when all are over: there may be fewer ticks than noise.
+        """
         played, ends = [], []
         for first in range(0, len(self._seeds), self.world.at_once):
             those = slice(first, first + self.world.at_once)
             seen = self.world.reset(self._seeds[those])
             self._nothing_yet(len(seen))
-            played.append(self._live(seen, policy, noise[:, those], reward_scale))
+            played.append(self._live(seen, policy, noise[:, those], reward_scale, until_over=True))
             ends.append((self.earned, self.before, self.acted, self.over))
         self.earned, self.before, self.acted, self.over = map(torch.cat, zip(*ends, strict=True))
-        return side_by_side(played)
+        ticks = max(len(tried.over) for tried in played)
+        return side_by_side(_until(tried, ticks) for tried in played)
+
+
+def _until(tried: Tried, ticks: int) -> Tried:
+    """The same with so many ticks, of which those that are added do not count; all its episodes are over."""
+    missing = ticks - len(tried.over)
+    return Tried(*(torch.cat([part, part.new_zeros(missing, *part.shape[1:])]) for part in tried))
