@@ -144,8 +144,8 @@ def explained(features: Tensor, danger: Tensor, group: Tensor, hidden: int) -> f
     torch.manual_seed(0)
     inner = [nn.Linear(features.shape[1], hidden), nn.ReLU(), nn.Dropout(DROPOUT)] if hidden else []
     last = nn.Linear(hidden or features.shape[1], danger.shape[1])
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
+    nn.init.zeros_(last.weight)  # it begins by knowing how often, and no more
+    last.bias.data = danger[fitted].mean(0).clamp(1e-3, 1 - 1e-3).logit()
     network = nn.Sequential(nn.Dropout(DROPOUT), *inner, last)
     adam = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-2)
     rows = fitted.nonzero().squeeze(1)

@@ -168,10 +168,12 @@ class Players(Trying[World]):
             ends.append((self.earned, self.before, self.acted, self.over))
         self.earned, self.before, self.acted, self.over = map(torch.cat, zip(*ends, strict=True))
         ticks = max(len(tried.over) for tried in played)
-        return side_by_side(_until(tried, ticks) for tried in played)
+        return side_by_side(_lengthened(tried, ticks) for tried in played)
 
 
-def _until(tried: Tried, ticks: int) -> Tried:
+def _lengthened(tried: Tried, ticks: int) -> Tried:
     """The same with so many ticks, of which those that are added do not count; all its episodes are over."""
     missing = ticks - len(tried.over)
+    if missing == 0:  # the longest ones, which are most of what is in memory, are not copied
+        return tried
     return Tried(*(torch.cat([part, part.new_zeros(missing, *part.shape[1:])]) for part in tried))
