@@ -56,6 +56,15 @@ def test_what_a_layer_reads_and_what_only_a_hidden_one(dangers: Any) -> None:
     assert abs(dangers.explained(features, danger[:, 2:], group, 0)) < 0.02
 
 
+def test_a_layer_reads_what_is_rare(dangers: Any) -> None:
+    """It begins at how often, and need not come there from even chances."""
+    torch.manual_seed(0)
+    features, group = torch.randn(8000, 20), torch.arange(8000) % 4
+    rare = torch.stack([features[:, 0] > 1.5, torch.rand(8000) < 0.05], dim=1).float()
+    assert dangers.explained(features, rare[:, :1], group, 0) > 0.2
+    assert abs(dangers.explained(features, rare[:, 1:], group, 0)) < 0.02
+
+
 def test_games_are_played_and_seen(dangers: Any, tmp_path: Path) -> None:
     work = dangers.run_of_tics("pretrained:take-cover")
     with dangers.the_game(tmp_path, shown=True) as game:
