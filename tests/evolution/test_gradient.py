@@ -280,7 +280,7 @@ def test_more_episodes_than_a_world_bears_at_once_are_played_in_turn():
         those.begin(range(0, 1000, 100))
         tried = those.live(policy, noise, 1.0)
         assert len(tried.over) == tried.counts.sum(dim=0).max() < 40, "none goes on when all have fallen"
-        seen = tried.features[:-1][tried.counts]
+        seen = tried.seen[:-1][tried.counts]
         parts = (part[tried.counts] for part in (tried.outputs, tried.rewards, tried.ends, tried.over))
         found.append((tried.counts, seen, *parts, those.earned, those.over))
         assert [len(seeds) for seeds in world.began] == ([10] if at_once == 1000 else [4, 4, 2])

@@ -66,13 +66,17 @@ class Policy(nn.Module):
             layers += [layer, nn.Tanh()]
         self.critic = nn.Sequential(*layers[:-1])
 
-    def means(self, features: Tensor) -> Tensor:
-        """C's outputs before they are squashed: features (B, F) -> (B, A)."""
-        return outputs(self.config, self.weights[None], self._even(features)[None])[0]
+    def sees(self, features: Tensor, told: Tensor) -> Tensor:
+        """What both look at, made once for all passes: features (B, F), evened, and told (B, told) -> (B, F + told)."""
+        return torch.cat([(features - self.shift) / self.scale, told], dim=-1)
 
-    def values(self, features: Tensor, told: Tensor) -> Tensor:
-        """What the critic expects to be earned from there on: features (..., F) and told (..., told) -> (...)."""
-        return self.critic(torch.cat([self._even(features), told], dim=-1)).squeeze(-1)
+    def means(self, seen: Tensor) -> Tensor:
+        """C's outputs before they are squashed: what `sees` gives (B, F + told), of which C has F, -> (B, A)."""
+        return outputs(self.config, self.weights[None], seen[None, :, : self.config.feature_size])[0]
+
+    def values(self, seen: Tensor) -> Tensor:
+        """What the critic expects to be earned from there on: what `sees` gives (..., F + told) -> (...)."""
+        return self.critic(seen).squeeze(-1)
 
     def log_likelihood(self, means: Tensor, tried: Tensor) -> Tensor:
         """Of the outputs that were tried (B, A) under Gaussians around the means (B, A): (B,), less a constant."""
@@ -83,9 +87,6 @@ class Policy(nn.Module):
     def parameters_of_c(self) -> Tensor:
         """C as it is deployed, over features as they are: (n,)."""
         return self._scaled(self.weights, -1)
-
-    def _even(self, features: Tensor) -> Tensor:
-        return (features - self.shift) / self.scale
 
     def _scaled(self, parameters: Tensor, power: int) -> Tensor:
         """C's parameters (n,) for features that are shifted and scaled (power 1), or for those as they are (-1)."""
@@ -124,8 +125,7 @@ def advantages(
 def losses(
     policy: Policy,
     clip: float,
-    features: Tensor,
-    told: Tensor,
+    seen: Tensor,
     tried: Tensor,
     likelihood: Tensor,
     better: Tensor,
@@ -136,15 +136,15 @@ def losses(
 
     Args:
         clip: how far a pass may change the likelihood of what was tried.
-        features: (n, F). told: (n, TOLD) or (n, 0). tried: (n, A), C's outputs with the noise.
+        seen: (n, F + told), what `Policy.sees` gives. tried: (n, A), C's outputs with the noise.
         likelihood: (n,), the log of it when it was tried.
         better: (n,), `advantages` of even scale.
         target: (n,), what the critic is to expect.
         weight: (n,), 1 for a tick that counts and 0 for one after an episode's end.
     """
     count = weight.sum().clamp(min=1)
-    ratio = (policy.log_likelihood(policy.means(features), tried) - likelihood).exp()
+    ratio = (policy.log_likelihood(policy.means(seen), tried) - likelihood).exp()
     gain = torch.minimum(ratio * better, ratio.clamp(1 - clip, 1 + clip) * better)
-    error = (policy.values(features, told) - target).square()
+    error = (policy.values(seen) - target).square()
     critic = (error * weight).sum() / count
     return 0.5 * critic - (gain * weight).sum() / count, critic

@@ -246,7 +246,7 @@ class Learning:
             for those, noise in zip(self.dreamers, self._noise(-1 - number), strict=True):
                 tried = those.live(wild, noise, 1.0)
                 counts = tried.counts.unsqueeze(2)
-                seen = torch.where(counts, tried.features[:-1], 0.0)
+                seen = torch.where(counts, tried.seen[:-1, :, :size], 0.0)
                 count += counts.sum()
                 total += seen.sum(dim=(0, 1), dtype=torch.float64)
                 squares += seen.square().sum(dim=(0, 1), dtype=torch.float64)
@@ -258,17 +258,16 @@ class Learning:
     def _examples(self, tried: Tried) -> tuple[Tensor, ...]:
         """What to learn from, a row for each tick of each dream: the arguments of `losses`."""
         gradient = self.gradient
-        values = self.policy.values(tried.features, tried.told)  # (T + 1, B)
+        values = self.policy.values(tried.seen)  # (T + 1, B)
         better = advantages(tried.rewards, values, tried.ends, tried.over, gradient.discount, gradient.trace)
         target, weight = better + values[:-1], tried.counts.float()
         count = weight.sum().clamp(min=2)
         mean = (better * weight).sum() / count
         spread = ((better - mean).square() * weight).sum().div(count - 1).sqrt()
         better = (better - mean) / (spread + 1e-8)
-        seen, outputs = tried.features[:-1].flatten(0, 1), tried.outputs.flatten(0, 1)
+        seen, outputs = tried.seen[:-1].flatten(0, 1), tried.outputs.flatten(0, 1)
         likelihood = self.policy.log_likelihood(self.policy.means(seen), outputs)
-        told = tried.told[:-1].flatten(0, 1)
-        return seen, told, outputs, likelihood, better.flatten(), target.flatten(), weight.flatten()
+        return seen, outputs, likelihood, better.flatten(), target.flatten(), weight.flatten()
 
     def _step(self, batch: Sequence[Tensor]) -> Tensor:
         """One step of Adam; returns the critic's squared error."""
@@ -282,6 +281,6 @@ class Learning:
     @torch.no_grad()
     def _change(self, data: Sequence[Tensor]) -> float:
         """KL divergence of what is tried now from what was tried, by what was."""
-        features, _, outputs, likelihood, _, _, weight = data
-        now = self.policy.log_likelihood(self.policy.means(features), outputs)
+        seen, outputs, likelihood, _, _, weight = data
+        now = self.policy.log_likelihood(self.policy.means(seen), outputs)
         return float(((likelihood - now) * weight).sum() / weight.sum().clamp(min=1))

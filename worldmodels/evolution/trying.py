@@ -20,8 +20,8 @@ TOLD = 3  # share of the horizon that is over, what has been earned, what was mi
 class Tried(NamedTuple):
     """T ticks of B episodes and what came of them. After its end one goes on without counting."""
 
-    features: Tensor  # (T + 1, B, F), before each tick and after the last
-    told: Tensor  # (T + 1, B, TOLD), likewise: what the critic is told beside them; (T + 1, B, 0) where that is nothing
+    # (T + 1, B, F + TOLD) or (T + 1, B, F): what C and the critic see before each tick and after the last.
+    seen: Tensor
     outputs: Tensor  # (T, B, A), C's with the noise
     rewards: Tensor  # (T, B), in the critic's unit
     ends: Tensor  # (T, B), the chance that nothing is earned after this tick: 0 or 1 but where ends are drawn
@@ -62,14 +62,14 @@ class Trying(Generic[Lived]):
         self.over = torch.zeros(count, dtype=torch.bool, device=device)
 
     def _live(
-        self, seen: Tensor, policy: Policy, noise: Tensor, reward_scale: float, until_over: bool = False
+        self, features: Tensor, policy: Policy, noise: Tensor, reward_scale: float, until_over: bool = False
     ) -> Tried:
         """Through the ticks of the noise (T, B, A), or through those until all are over, which asks the device."""
         spread = policy.log_noise.exp()
-        seens, told = [seen], [self._told(reward_scale)]
+        seen = [policy.sees(features, self._told(reward_scale))]
         outputs, rewards, ends, overs, counts = [], [], [], [], []
         for shock in noise:
-            tried = policy.means(seen) + spread * shock  # (B, A)
+            tried = policy.means(seen[-1]) + spread * shock  # (B, A)
             actions = squash(self.config, tried)
             step = self.world.step(actions)
             jerk = (actions - self.before).square().sum(dim=-1) * self.acted
@@ -81,9 +81,7 @@ class Trying(Generic[Lived]):
                 reward, self.behind = reward - self.missed * missed, self.behind + missed
             self.acted = torch.ones_like(self.acted)
             over = step.terminated | step.truncated
-            seen = step.features
-            seens.append(seen)
-            told.append(self._told(reward_scale))
+            seen.append(policy.sees(step.features, self._told(reward_scale)))
             outputs.append(tried)
             rewards.append(reward * reward_scale)
             chance = step.terminated.float() if step.chance is None else step.chance
@@ -92,7 +90,7 @@ class Trying(Generic[Lived]):
             self.over = self.over | over
             if until_over and bool(self.over.all()):
                 break
-        parts = seens, told, outputs, rewards, ends, overs, counts
+        parts = seen, outputs, rewards, ends, overs, counts
         return Tried(*(torch.stack(part) for part in parts))
 
     def _told(self, reward_scale: float) -> Tensor:
