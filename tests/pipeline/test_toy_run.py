@@ -16,10 +16,13 @@ from worldmodels.cli import main
 from worldmodels.evaluation.score import episode_seeds
 from worldmodels.pipeline import ending
 from worldmodels.pipeline.ending import film_of_dream
+from worldmodels.pipeline.rounds import undisturbed
 from worldmodels.pipeline.work import open_run
+from worldmodels.rollouts.collect import play
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.seeds import stream
+from worldmodels.worlds.policy import ActionNoise
 
 STAGES = ["collect", "vision", "encode", "memory", "evolve"]
 
@@ -59,6 +62,26 @@ def test_each_stage_says_what_it_did_and_how_long(toy_run):
     ending = [(name, 2) for name in ("collect", "select", "evaluate", "report")]
     assert names == [(name, r) for r in (0, 1) for name in STAGES] + ending
     assert all(line["seconds"] >= 0 and line["summary"] for line in lines)
+
+
+def test_how_good_a_rounds_c_is_say_all_whole_episodes_without_noise(toy_run):
+    """Played again without noise these are what they were, and none of the toy's exploring episodes is one of them."""
+    work = open_run(RunFolder(toy_run), "cpu")
+    actual = json.loads((toy_run / "evaluation/round-00.json").read_text())["actual"]
+    collected = [*actual["scores"], *actual["disturbed_scores"]]
+    seeds = [work.store(1).read(i).seed for i in range(len(collected))]
+    with work.pool() as pool:
+        again = [episode.score for episode in play(pool, work.driver(work.parts(0)), seeds, work.ticks, 1)]
+    same = [i for i, score in enumerate(again) if score == pytest.approx(collected[i], rel=1e-4)]
+    assert same == [0, 1, 2]
+    assert actual["own"]["episodes"] == 3
+    assert actual["own"]["mean"] == pytest.approx(np.mean([collected[i] for i in same]))
+
+
+def test_noise_leaves_the_last_ones_of_each_batch_alone():
+    assert undisturbed(10, 4, ActionNoise(share=0.5)) == [2, 3, 6, 7, 9]
+    assert undisturbed(10, 4, ActionNoise(share=0.0)) == list(range(10))
+    assert undisturbed(10, 4, ActionNoise(share=1.0)) == []
 
 
 def test_training_a_finished_run_again_does_nothing(toy_run, tiny, capsys):

@@ -25,6 +25,7 @@ from worldmodels.runs.files import read_json, write_json
 from worldmodels.runs.progress import progress
 from worldmodels.vision.encode import encode_rollouts
 from worldmodels.vision.train import train_vision
+from worldmodels.worlds.policy import ActionNoise
 
 EXPLORERS: dict[str, Callable[[GameSpec], Policy]] = {  # by their names in `EXPLORATIONS`
     "random-networks": RandomNetworks,
@@ -84,17 +85,31 @@ def collect_round(work: Work, round: int) -> Done:
         noisy = [_return(store, i) for i in range(config.trials, episodes)]
         actual = mean_and_error(trials) | {"scores": trials.tolist(), "disturbed_scores": noisy}
         actual["backend"] = work.experiment.backend
+        if noisy and ticks == work.ticks and config.patience is None:  # then all of them are whole
+            own = [noisy[i] for i in undisturbed(len(noisy), config.batch, work.experiment.exploring(round))]
+            actual["own"] = mean_and_error(np.concatenate([trials, own]))
         content = read_json(work.run.dream_score(round - 1)) | {"actual": actual, "game_steps": frames}
         write_json(work.run.evaluation(f"round-{round - 1:02d}"), content)
         summary = (
             f"C of round {round - 1} scores {actual['mean']:.0f} ± {actual['standard_error']:.0f} "
             f"(standard error, {config.trials} episodes)"
         )
+        if "own" in actual:
+            own = actual["own"]
+            summary += (
+                f", {own['mean']:.0f} ± {own['standard_error']:.0f} in all {own['episodes']} without noise"
+            )
     else:
         scores = np.array([_return(store, i) for i in range(episodes)])
         summary = f"random play earns {scores.mean():.0f} in {config.first_ticks} ticks"
     write_json(work.run.collected(round), {"episodes": episodes, "game_steps": frames})
     return Done(f"{summary}; {frames:,} frames so far", episodes, "episodes")
+
+
+def undisturbed(count: int, batch: int, noise: ActionNoise) -> list[int]:
+    """Which of so many episodes, started batch by batch, noise leaves alone."""
+    sizes = {begin: min(batch, count - begin) for begin in range(0, count, batch)}
+    return [begin + i for begin, size in sizes.items() for i in range(noise.disturbs(size), size)]
 
 
 def _return(store: EpisodeStore, index: int) -> float:

@@ -26,6 +26,10 @@ class ActionNoise:
         if not 0 <= self.correlation < 1 or self.sigma < 0 or not 0 <= self.share <= 1:
             raise ValueError(f"noise needs sigma >= 0, correlation in [0, 1), share in [0, 1], got {self}")
 
+    def disturbs(self, count: int) -> int:
+        """How many of so many episodes that are started together it disturbs: the first ones."""
+        return round(self.share * count)
+
 
 class ControllerPolicy:
     """C at the wheel of B games; the first `share` of the episodes that are started together are disturbed.
@@ -55,7 +59,7 @@ class ControllerPolicy:
     def start(self, seeds: Sequence[int]) -> None:
         """Begin one episode per seed."""
         self._random = [numpy_stream(seed, "action-noise") for seed in seeds]
-        disturbed = np.arange(len(seeds)) < round(self.noise.share * len(seeds))
+        disturbed = np.arange(len(seeds)) < self.noise.disturbs(len(seeds))
         self._strength = (disturbed * self.noise.sigma).astype(np.float32)[:, None]  # (B, 1)
         self._away = np.zeros((len(seeds), self.config.action_size), np.float32)
         self._last: Tensor | None = None
