@@ -71,13 +71,14 @@ def test_the_critic_is_told_what_is_over_what_was_earned_and_what_was_missed():
     those.begin(range(3))
     policy = Policy(HURRIES, torch.zeros(1), torch.ones(1), 0.5, 0)
     tried = those.live(policy, torch.ones(20, 3, 1), 0.1)
-    assert tried.told.shape == (21, 3, TOLD)
-    np.testing.assert_allclose(tried.told[:, 0, 0], np.arange(21) / 20, rtol=1e-6)
-    missed = tried.told[..., 2]
+    told = tried.seen[..., 1:]  # behind the one feature
+    assert told.shape == (21, 3, TOLD)
+    np.testing.assert_allclose(told[:, 0, 0], np.arange(21) / 20, rtol=1e-6)
+    missed = told[..., 2]
     torch.testing.assert_close(missed, 0.1 * torch.arange(21.0).clamp(max=19)[:, None].expand(21, 3))
     # The critic's unit is 10 points here, and it is told a tenth of that.
     so_far = torch.cat([torch.zeros(1, 3), tried.rewards.cumsum(dim=0)]) + 0.1 * 2.0 * 10 * missed
-    torch.testing.assert_close(tried.told[..., 1], 0.1 * so_far)
+    torch.testing.assert_close(told[..., 1], 0.1 * so_far)
     assert those.earned.tolist() == pytest.approx([-0.5 * 19 * float(np.tanh(0.5))] * 3)
 
 
@@ -85,7 +86,7 @@ def test_without_it_the_critic_is_told_nothing():
     those = Players(Late(), HURRIES, jerk_cost=0.0)
     those.begin(range(3))
     policy = Policy(HURRIES, torch.zeros(1), torch.ones(1), 0.5, 0)
-    assert those.live(policy, torch.ones(20, 3, 1), 0.1).told.shape == (21, 3, 0)
+    assert those.live(policy, torch.ones(20, 3, 1), 0.1).seen.shape == (21, 3, 1)
 
 
 def test_a_discount_of_one_is_for_what_ends():

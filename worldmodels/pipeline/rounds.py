@@ -85,7 +85,8 @@ def collect_round(work: Work, round: int) -> Done:
         noisy = [_return(store, i) for i in range(config.trials, episodes)]
         actual = mean_and_error(trials) | {"scores": trials.tolist(), "disturbed_scores": noisy}
         actual["backend"] = work.experiment.backend
-        if noisy and ticks == work.ticks and config.patience is None:  # then all of them are whole
+        *_, (_, _, longest, patience) = segments
+        if noisy and longest == work.ticks and patience is None:  # then all of them are whole
             own = [noisy[i] for i in undisturbed(len(noisy), config.batch, work.experiment.exploring(round))]
             actual["own"] = mean_and_error(np.concatenate([trials, own]))
         content = read_json(work.run.dream_score(round - 1)) | {"actual": actual, "game_steps": frames}
