@@ -54,9 +54,8 @@ def test_c_is_the_same_over_scaled_features_and_over_those_as_they_are(bias, hid
     start, seen = torch.randn(config.parameter_count), 10 * torch.randn(7, 5)
     policy = Policy(config, shift, scale, 0.3, 0, start)
     expected = outputs(config, start[None], seen[None])[0]
-    means = policy.means(
-        policy.sees(seen, torch.rand(7, 3))
-    ).detach()  # what only the critic is told, C does not see
+    told = torch.rand(7, 3)  # to the critic alone: C does not see it
+    means = policy.means(policy.sees(seen, told)).detach()
     torch.testing.assert_close(means, expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(policy.parameters_of_c(), start, rtol=1e-4, atol=1e-4)
     zero = Policy(config, shift, scale, 0.3, 0)
