@@ -31,7 +31,8 @@ class RoundsConfig:
     """The iterative procedure of the paper: how often, and how much of each stage in each round.
 
     The schedules give one number a round; the last one holds for the rounds after it. A zero of vision_steps or
-    memory_steps skips that training in that round, and V or M of the round before stays in use.
+    memory_steps skips that training in that round, and V or M of the round before stays in use: in the first round
+    that of the run at which this one begins.
     """
 
     count: int = 1  # rounds
@@ -60,8 +61,8 @@ class RoundsConfig:
             raise ValueError(f"rounds.count must be at least 1, got {self.count}")
         for name in ("vision_steps", "memory_steps"):
             schedule = getattr(self, name)
-            if not schedule or schedule[0] < 1 or min(schedule) < 0:
-                raise ValueError(f"rounds.{name} must begin above 0 and never be negative, got {schedule}")
+            if not schedule or min(schedule) < 0:
+                raise ValueError(f"rounds.{name} must not be negative in any round, got {schedule}")
         for name in ("dreamers", "generations", "horizons", "ensemble"):
             schedule = getattr(self, name)
             if not schedule or min(schedule) < 1:
@@ -85,6 +86,8 @@ class Experiment:
     action_repeat: int = 1  # steps of the game for which an action is held; the paper's agent acts at each
     # Who plays while learning: "auto" (EnvPool where it can, else Gymnasium), "gymnasium", "envpool" or "sketch".
     backend: str = "auto"
+    # A run or release at whose V and M this one begins, and at whose C where it is built alike; "": at nothing.
+    start: str = ""
     save_every: float = 20.0  # seconds between checkpoints of an unfinished training; no result depends on it
     mirror: bool = False  # M also learns from every episode's mirror image, where the game has that symmetry
     rounds: RoundsConfig = RoundsConfig()
@@ -105,6 +108,18 @@ class Experiment:
             raise ValueError(f"action_repeat must be at least 1, got {self.action_repeat}")
         if not self.save_every >= 0:
             raise ValueError(f"save_every must not be negative, got {self.save_every}")
+        for name in ("vision_steps", "memory_steps"):
+            first = getattr(self.rounds, name)[0]
+            if first < 1 and not self.start:
+                raise ValueError(
+                    f"rounds.{name} must begin above 0, got {first}: nothing is there before the first round unless "
+                    "--start names a run to begin at"
+                )
+        if self.rounds.memory_steps[0] < 1 and self.rounds.dreamers[0] > 1:
+            raise ValueError(
+                f"rounds.dreamers begins with {self.rounds.dreamers[0]} Ms, of which a start has one: give "
+                "rounds.memory_steps a number there"
+            )
         if not self.mdn_rnn.predicts_end:
             raise ValueError(
                 "mdn_rnn.predicts_end must be true: every C is scored in dreams, which end by it"

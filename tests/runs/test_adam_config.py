@@ -47,7 +47,12 @@ def test_precision_is_that_of_the_products(precision: str, dtype: torch.dtype):
 
 
 def test_precision_auto_is_mixed_where_the_processor_multiplies_it(monkeypatch: pytest.MonkeyPatch):
-    for able, dtype in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: {"amx_bf16": able})
+    for able, dtype in (
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": False, "avx512_f": True}, torch.float32),
+        ({}, torch.float32),
+    ):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
         with autocast(torch.device("cpu"), "auto"):
             assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype

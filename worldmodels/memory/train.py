@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import NormalDist
 
 import torch
@@ -207,8 +208,13 @@ def load_memory(
 
     Raises UserError when it was not trained on the latents of the V with hash `vision`; None does not ask.
     """
+    return read_memory(run.memory(round, dreamer), vision, device)
+
+
+def read_memory(path: Path, vision: str | None, device: torch.device | str = "cpu") -> tuple[MDNRNN, str]:
+    """M at a path, likewise."""
     made_from = None if vision is None else {"vision": vision}
-    checkpoint = load_checkpoint(run.memory(round, dreamer), kind="memory", made_from=made_from)
+    checkpoint = load_checkpoint(path, kind="memory", made_from=made_from)
     model = MDNRNN(from_json(MDNRNNConfig, checkpoint.config))
     model.load_state_dict(checkpoint.weights)
     return model.to(device).eval(), checkpoint.sha256

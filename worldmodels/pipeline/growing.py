@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from worldmodels.evaluation.score import mean_and_error
 from worldmodels.evolution.controllers import load_controller, save_mean
 from worldmodels.evolution.fitness import returns
@@ -15,6 +17,7 @@ from worldmodels.evolution.seek import seek
 from worldmodels.experiments import Experiment, at_round
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.pipeline.meter import meter
+from worldmodels.pipeline.start import controller_at_start
 from worldmodels.pipeline.work import Work
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.seeds import stream
@@ -75,8 +78,8 @@ def grow(
     if not path.exists():
         start = None
         # A dream costs little, and its C lives on what its M gets wrong; steps of the actual game are dear.
-        if round > 0 and not afresh and (where == "actual" or not experiment.evolution.afresh):
-            start = load_controller(work.run.controller(round - 1))[1].numpy()
+        if not afresh and (where == "actual" or not experiment.evolution.afresh):
+            start = _begins_at(work, round)
         told: dict[str, Any] = {
             "round": round,
             "made_from": made_from,
@@ -112,6 +115,13 @@ def grow(
         score["others"] = [earned(other) for other in others]
     progressed = load_checkpoint(path, kind="controller").progress
     return score | {name: progressed[name] for name in BESIDE if progressed.get(name)}
+
+
+def _begins_at(work: Work, round: int) -> np.ndarray | None:
+    """Parameters (n,) of the C of the round before, or of the run at which this one began; None: zero."""
+    if round == 0:
+        return controller_at_start(work)
+    return load_controller(work.run.controller(round - 1))[1].numpy()
 
 
 def ticks_of_generation(experiment: Experiment, round: int, horizon: int) -> int:

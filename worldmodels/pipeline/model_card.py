@@ -43,7 +43,7 @@ half precision afterwards, for this folder; C was not.
 - Command: `{command}`
 - Seed {seed}; preset `{preset}`; the C of round {round}{members}{chosen} {rounds} rounds.
 - Data: {frames} of the actual game, played by a random policy and then by the run's own C{backend}.
-  No demonstrations, no other data.{selected}
+  No demonstrations, no other data.{start}{selected}
 - Time: {time} for the whole run, on {machine}.
 - Versions: {versions}. Commit {commit}.
 
@@ -89,6 +89,7 @@ def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
         rounds=mapping(settings.get("rounds")).get("count"),
         frames=f"{count(data.frames)} frames" if data.frames else "frames",
         backend=f" (backend {backend})" if backend else "",
+        start=_start(run),
         selected="".join(f"\n- {sentence}" for sentence in not_by_dreams_alone([chosen] if chosen else []))
         + (f" They were played by {learnt_in}." if learnt_in else ""),
         time=duration(sum(stage.seconds or 0 for stage in data.stages) if data.stages else None),
@@ -103,6 +104,18 @@ def model_card(run: RunFolder, made: RunFolder, name: str, parts: Parts) -> str:
 def _members(chosen: Round | None) -> str:
     members = whole(chosen.dream.facts.get("members")) if chosen and chosen.dream else None
     return f" (the mean of the Cs of {members} searches)" if members else ""
+
+
+def _start(run: RunFolder) -> str:
+    if not run.start_record.exists():
+        return ""
+    record = mapping(read_json(run.start_record))
+    what = "V, M and C" if record.get("with_c") else "V and M"
+    frames = count(whole(record.get("game_steps")) or 0)
+    return (
+        f"\n- It began at {what} of `{record.get('run')}`: {frames} of the frames are those, and the time below is "
+        f"without theirs. They were made by `{record.get('command')}`."
+    )
 
 
 def _tried(run: RunFolder) -> int:

@@ -12,16 +12,18 @@ from worldmodels.envs.game import GameSpec
 from worldmodels.evaluation.score import mean_and_error
 from worldmodels.experiments import at_round
 from worldmodels.memory.train import train_memory
+from worldmodels.pipeline.frames import count_frames, evolution_steps
 from worldmodels.pipeline.growing import grow, ticks_of_generation
 from worldmodels.pipeline.stage import Done
-from worldmodels.pipeline.work import Work, count_frames, evolution_steps
+from worldmodels.pipeline.start import memory_at_start, vision_at_start
+from worldmodels.pipeline.work import Work
 from worldmodels.rollouts.collect import collect
 from worldmodels.rollouts.exploration import Policy, RandomNetworks, RandomWalk
 from worldmodels.rollouts.held_actions import HeldActions, Strafing, VariedHolds
 from worldmodels.rollouts.latents import mirrored
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.checkpoint import load_checkpoint
-from worldmodels.runs.files import read_json, write_json
+from worldmodels.runs.files import read_json, read_whole, write_atomically, write_json
 from worldmodels.runs.progress import progress
 from worldmodels.vision.encode import encode_rollouts
 from worldmodels.vision.train import train_vision
@@ -125,10 +127,13 @@ def all_collected(work: Work, round: int) -> bool:
 
 
 def vision_round(work: Work, round: int) -> Done:
-    """Train V on all frames so far, from the weights of the round before."""
+    """Train V on all frames so far, from the weights of the round before, or from where the run began."""
     experiment = work.experiment
     steps = at_round(experiment.rounds.vision_steps, round)
-    start = None if round == 0 else work.vision(round - 1)[0]
+    if steps == 0:
+        write_atomically(work.run.vision(round), read_whole(work.run.start("vision")))
+        return Done(f"V is that of {experiment.start}", 0, "frames")
+    start = vision_at_start(work) if round == 0 else work.vision(round - 1)[0]
     train_vision(
         work.run,
         experiment.vae,
@@ -171,14 +176,17 @@ def all_encoded(work: Work, round: int) -> bool:
 def memory_round(work: Work, round: int) -> Done:
     """Train M on all latents so far, from the weights of the round before; and the other Ms that are to dream.
 
-    An M that was not there in the round before begins at random.
+    C's own begins where the run began; another one that was not there in the round before begins at random.
     """
     experiment = work.experiment
     rounds = experiment.rounds
+    if at_round(rounds.memory_steps, round) == 0:
+        write_atomically(work.run.memory(round), read_whole(work.run.start("memory")))
+        return Done(f"M is that of {experiment.start}", 0, "steps")
     training = replace(experiment.memory, posterior=experiment.posterior(round))
     _, sha256 = work.vision(round)
     latents = work.latents(round, with_mirrored=experiment.mirror)
-    steps = 0
+    steps, begun = 0, memory_at_start(work) if round == 0 else None
     for dreamer in range(at_round(rounds.dreamers, round)):
         joins = round == 0 or dreamer >= at_round(rounds.dreamers, work.memory_round(round - 1))
         # One that joins late is trained for as long as C's own M has been in all rounds together.
@@ -195,7 +203,11 @@ def memory_round(work: Work, round: int) -> Done:
             seed=experiment.seed,
             device=work.device,
             made_from={"vision": sha256},
-            start=None if joins else work.last_memory(round - 1, dreamer),
+            start=begun
+            if dreamer == 0 and joins
+            else None
+            if joins
+            else work.last_memory(round - 1, dreamer),
             save_every=experiment.save_every,
             dreamer=dreamer,
         )

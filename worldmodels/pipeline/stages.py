@@ -46,10 +46,10 @@ def plan(work: Work) -> list[Stage]:
 
     for round in range(rounds.count):
         add("collect", round, "collect", collect_round, all_collected)
-        if at_round(rounds.vision_steps, round):
+        if round == 0 or at_round(rounds.vision_steps, round):
             add("vision", round, "vision", vision_round)
         add("encode", round, "encode", encode_round, all_encoded)
-        if at_round(rounds.memory_steps, round):
+        if round == 0 or at_round(rounds.memory_steps, round):
             add("memory", round, "memory", memory_round)
         add("evolve", round, "evolve", evolve_round)
     last = rounds.count

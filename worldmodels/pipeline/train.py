@@ -14,6 +14,7 @@ from worldmodels.errors import UserError
 from worldmodels.experiments import Experiment
 from worldmodels.pipeline.stage import Done, Stage
 from worldmodels.pipeline.stages import plan
+from worldmodels.pipeline.start import keep_start
 from worldmodels.pipeline.work import Work, open_run
 from worldmodels.runs.device import choose_device
 from worldmodels.runs.files import write_json
@@ -26,7 +27,7 @@ from worldmodels.runs.progress import duration
 from worldmodels.runs.settings import differences, to_json
 from worldmodels.worlds.state import feature_size
 
-BEGUN = {".lock", "experiment.json.tmp"}  # all that a beginning which was killed leaves behind
+BEGUN = {".lock", "experiment.json.tmp", "start"}  # all that a beginning which was killed leaves behind
 
 
 def begin(run: RunFolder, experiment: Experiment, device: str, go_on: bool = False) -> Work:
@@ -48,6 +49,7 @@ def begin(run: RunFolder, experiment: Experiment, device: str, go_on: bool = Fal
                 f"{run.path}` to go on with it, or choose another --run"
             )
         if go_on:
+            keep_start(run, work.experiment)
             return work
         if changed := differences(to_json(work.experiment), to_json(consistent(experiment))):
             raise UserError(
@@ -71,6 +73,7 @@ def begin(run: RunFolder, experiment: Experiment, device: str, go_on: bool = Fal
     }
     with locked(run.path):
         if not run.experiment.exists():
+            keep_start(run, work.experiment)
             write_json(run.experiment, record)
             return work
     return begin(run, experiment, device, go_on)  # another process was faster

@@ -28,10 +28,9 @@ from worldmodels.rollouts.latents import (
     read_latents,
 )
 from worldmodels.rollouts.store import EpisodeStore
-from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.device import choose_device
 from worldmodels.runs.files import read_json
-from worldmodels.runs.folder import RunFolder, command_for
+from worldmodels.runs.folder import RunFolder
 from worldmodels.runs.seeds import numpy_stream
 from worldmodels.runs.settings import from_json
 from worldmodels.vision.encode import encode_episode
@@ -245,7 +244,7 @@ class Work:
 
 
 def _last_trained(schedule: tuple[int, ...], round: int) -> int:
-    return max(r for r in range(round + 1) if at_round(schedule, r) > 0)
+    return max((r for r in range(round + 1) if at_round(schedule, r) > 0), default=0)
 
 
 def open_run(run: RunFolder, device: str = "auto") -> Work:
@@ -272,28 +271,3 @@ def _no_record(run: RunFolder, why: str) -> UserError:
     return UserError(
         f"{run.experiment} is not the record of a run ({why}); put back a copy of it, or begin again with another --run"
     )
-
-
-def count_frames(work: Work, round: int) -> int:
-    """Steps of the actual game played for the rollouts of rounds 0..round, and to evolve the Cs that played them.
-
-    What was played before this round stands in the record of the one before: its episodes may have been deleted.
-    """
-    store = work.store(round)
-    played = sum(store.game_steps(index) for index in store.indices())
-    if round > 0:
-        path = work.run.collected(round - 1)
-        record = read_json(path)
-        before = record.get("game_steps") if isinstance(record, dict) else None
-        if not isinstance(before, int):
-            raise UserError(
-                f"{path} does not say how much was played; delete it and run `{command_for(path)}`"
-            )
-        played += before + evolution_steps(work, round - 1)
-    return played
-
-
-def evolution_steps(work: Work, round: int) -> int:
-    """Steps of the actual game in which a round's C was evolved; 0 where that was a dream."""
-    progress = load_checkpoint(work.run.controller(round), kind="controller").progress
-    return int(progress.get("game_steps", 0))

@@ -2,6 +2,7 @@
 
 runs/car-racing/
   experiment.json                          the resolved settings, versions and machine
+  start/                                   where it began at another run: that one's V, M and C, and which it was
   rollouts/round-00/episode-00000.npz      frames, actions and rewards of the actual game
   latents/round-00/                        the same episodes seen by V: mu, logvar
   vision/round-00.safetensors              V (round-00.resume.safetensors while its training is unfinished)
@@ -67,6 +68,15 @@ class RunFolder:
     @property
     def experiment(self) -> Path:
         return self.path / "experiment.json"
+
+    def start(self, kind: str) -> Path:
+        """V, M or C ("vision", "memory" or "controller") of another run, at which this one began."""
+        return self.path / "start" / f"{kind}.safetensors"
+
+    @property
+    def start_record(self) -> Path:
+        """Which run that was, and what it had cost."""
+        return self.path / "start" / "record.json"
 
     def rollouts(self, round: int) -> Path:
         return self.path / "rollouts" / _round(round)
@@ -223,6 +233,8 @@ def command_for(path: Path) -> str:
             return f"worldmodels ablate {run} --features {match[1]}" + (
                 f" --seeds {int(match[2]) + 1}" if match[2] else ""
             )
+        if folder.name == "start":
+            return f"worldmodels train {_game(folder.parent)} --run {folder.parent}"
         if path == RunFolder(run).sweep:
             return f"worldmodels sweep {run}"
         if path == RunFolder(run).ablation:

@@ -60,9 +60,10 @@ class AdamConfig:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """Mixed precision where it pays: on GPUs, and on CPUs that multiply matrices in bf16 (AMX)."""
+    """Mixed precision where it pays: on GPUs, and on CPUs that multiply in bf16 (AMX, or AVX-512 with BF16)."""
     if precision == "auto":
-        fast = device.type == "cuda" or torch.cpu.get_capabilities().get("amx_bf16", False)
+        able = torch.cpu.get_capabilities()
+        fast = device.type == "cuda" or able.get("amx_bf16", False) or able.get("avx512_bf16", False)
         precision = "bf16" if fast else "f32"
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 

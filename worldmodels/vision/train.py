@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -102,7 +103,12 @@ def average_frame(batches: FrameBatches, count: int = 2048) -> Tensor:
 
 def load_vision(run: RunFolder, round: int, device: torch.device | str = "cpu") -> tuple[VAE, str]:
     """V of a round, ready to encode, and its sha256."""
-    checkpoint = load_checkpoint(run.vision(round), kind="vision")
+    return read_vision(run.vision(round), device)
+
+
+def read_vision(path: Path, device: torch.device | str = "cpu") -> tuple[VAE, str]:
+    """V at a path, likewise."""
+    checkpoint = load_checkpoint(path, kind="vision")
     model = VAE(VAEConfig(**checkpoint.config))
     model.load_state_dict(checkpoint.weights)
     return model.to(device).eval(), checkpoint.sha256

@@ -1,0 +1,94 @@
+"""Where a run begins that goes on from another one: at that one's V, M and C, of which it keeps copies."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from worldmodels.errors import UserError
+from worldmodels.evolution.controllers import load_controller
+from worldmodels.experiments import Experiment
+from worldmodels.memory.mdn_rnn import MDNRNN
+from worldmodels.memory.train import read_memory
+from worldmodels.pipeline.work import Work, open_run
+from worldmodels.report.data import read_run
+from worldmodels.runs.checkpoint import load_checkpoint
+from worldmodels.runs.files import read_json, write_atomically, write_json
+from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.pretrained import run_folder
+from worldmodels.runs.settings import differences, to_json
+from worldmodels.vision.train import read_vision
+from worldmodels.vision.vae import VAE
+
+KINDS = ("vision", "memory", "controller")
+
+
+def keep_start(run: RunFolder, experiment: Experiment) -> None:
+    """Copy V, M and C of the run `experiment.start` into this one, unless they are there; its last C, or the chosen.
+
+    The record beside them says how many frames of the actual game they have cost: these are this run's too.
+
+    Raises:
+        UserError: when that is no run of this game with a C, its V or M is built otherwise than this run's is to be,
+            or it is no longer what this run began at.
+    """
+    if not experiment.start or all(run.start(kind).exists() for kind in KINDS):
+        return
+    source = open_run(run_folder(experiment.start), "cpu")
+    if source.experiment.game != experiment.game:
+        raise UserError(
+            f"--start {experiment.start} is a run of {source.experiment.game}, and this one is of {experiment.game}"
+        )
+    parts = source.best()
+    ours = {"vae.latent_size": experiment.vae.latent_size, "mdn_rnn": to_json(experiment.mdn_rnn)}
+    theirs = {"vae.latent_size": parts.vision.config.latent_size, "mdn_rnn": to_json(parts.memory.config)}
+    if differing := differences(theirs, ours):
+        raise UserError(
+            f"V and M of --start {experiment.start} are built otherwise ({'; '.join(differing[:3])}): give this run "
+            "the same settings"
+        )
+    paths = {
+        "vision": source.run.vision(source.vision_round(parts.round)),
+        "memory": source.run.memory(source.memory_round(parts.round)),
+        "controller": source.run.controller(parts.round),
+    }
+    sha256 = {kind: load_checkpoint(path, kind=kind).sha256 for kind, path in paths.items()}
+    record = {
+        "run": experiment.start,
+        "round": parts.round,
+        "with_c": parts.config == experiment.controller and not experiment.evolution.afresh,
+        "command": read_json(source.run.experiment).get("command"),
+        "game_steps": read_run(source.run).frames or 0,
+        "sha256": sha256,
+    }
+    if run.start_record.exists() and read_json(run.start_record).get("sha256") != sha256:
+        raise UserError(f"{experiment.start} is no longer what {run.path} began at; begin another run")
+    for kind, path in paths.items():
+        write_atomically(run.start(kind), path.read_bytes())
+    write_json(run.start_record, record)
+    what = "V, M and C" if record["with_c"] else "V and M"
+    print(f"begins at the {what} of {experiment.start}", file=sys.stderr, flush=True)
+
+
+def vision_at_start(work: Work) -> VAE | None:
+    """V at which the run's first one begins; None: at random."""
+    return read_vision(work.run.start("vision"), work.device)[0] if work.experiment.start else None
+
+
+def memory_at_start(work: Work) -> MDNRNN | None:
+    """M at which the run's first one begins; None: at random."""
+    return read_memory(work.run.start("memory"), None, work.device)[0] if work.experiment.start else None
+
+
+def controller_at_start(work: Work) -> np.ndarray | None:
+    """Parameters (n,) at which the run's first C begins; None: at zero, as where that C was built otherwise."""
+    if not work.experiment.start:
+        return None
+    config, parameters, _ = load_controller(work.run.start("controller"))
+    return parameters.numpy() if config == work.experiment.controller else None
+
+
+def frames_at_start(work: Work) -> int:
+    """Frames of the actual game that have made what the run began at."""
+    return int(read_json(work.run.start_record)["game_steps"]) if work.experiment.start else 0
