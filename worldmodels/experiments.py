@@ -46,6 +46,7 @@ class RoundsConfig:
     searches: tuple[str, ...] = ()  # as evolution.search, of each round; empty: that in every round
     ensemble: tuple[int, ...] = (1,)  # searches from other random numbers, of whose Cs' weights C is the mean
     posteriors: tuple[float, ...] = ()  # as memory.posterior, of each round; empty: that in every round
+    hidden: tuple[int, ...] = ()  # as controller.hidden, of each round; empty: that in every round
     noises: tuple[float, ...] = ()  # as noise.sigma, with which a round collects; empty: that in every round
 
     def __post_init__(self) -> None:
@@ -55,6 +56,8 @@ class RoundsConfig:
             raise ValueError(f"rounds.posteriors must lie in [0, 1], got {self.posteriors}")
         if any(not 0 <= noise < float("inf") for noise in self.noises):
             raise ValueError(f"rounds.noises must be finite and not negative, got {self.noises}")
+        if any(units < 0 for units in self.hidden):
+            raise ValueError(f"rounds.hidden must be 0 (no hidden layer) or more, got {self.hidden}")
         if not self.worlds or not set(self.worlds) <= set(WORLDS):
             raise ValueError(f"rounds.worlds must be of {' and '.join(WORLDS)}, got {self.worlds}")
         if self.count < 1:
@@ -136,12 +139,13 @@ class Experiment:
                 f"evolution.select_actual takes one C of a search, and rounds.ensemble {self.rounds.ensemble} the mean "
                 "of several searches'"
             )
-        if self.controller.hidden and ensembles:
-            raise ValueError(
-                f"rounds.ensemble {self.rounds.ensemble} takes means of weights, which a C with a hidden layer "
-                f"(controller.hidden {self.controller.hidden}) does not bear"
-            )
         for round in rounds:
+            hidden = self.built(round).hidden
+            if hidden and at_round(self.rounds.ensemble, round) > 1:
+                raise ValueError(
+                    f"rounds.ensemble {self.rounds.ensemble} takes means of weights, which a C with a hidden layer "
+                    f"(controller.hidden {hidden}) does not bear"
+                )
             search, dreamers = self.search(round), at_round(self.rounds.dreamers, round)
             try:
                 replace(self.evolution, search=search)
@@ -154,6 +158,12 @@ class Experiment:
                 raise ValueError(
                     f"each of rounds.dreamers {self.rounds.dreamers} needs a dream, and {name} is {shared}"
                 )
+
+    def built(self, round: int) -> ControllerConfig:
+        """How a round's C is built."""
+        return replace(
+            self.controller, hidden=at_round(self.rounds.hidden or (self.controller.hidden,), round)
+        )
 
     def search(self, round: int) -> str:
         """How a round's C is sought."""

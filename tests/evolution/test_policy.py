@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -62,6 +64,22 @@ def test_c_is_the_same_over_scaled_features_and_over_those_as_they_are(bias, hid
     assert torch.equal(
         act(config, zero.parameters_of_c()[None], seen[None]), act(config, 0 * start[None], seen[None])
     )
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_hidden_layer_comes_to_a_c_of_one_layer_which_acts_as_before(bias: bool):
+    layer = ControllerConfig(feature_size=5, action_kinds=("symmetric", "unit"), bias=bias)
+    torch.manual_seed(0)
+    shift, scale = 10 * torch.randn(5), torch.rand(5) * 3 + 0.1
+    start, seen = 0.1 * torch.randn(layer.parameter_count), 10 * torch.randn(7, 5)
+    before = outputs(layer, start[None], seen[None])[0]
+    policy = Policy(replace(layer, hidden=6), shift, scale, 0.3, 0, start)
+    after = policy.means(policy.sees(seen, torch.zeros(7, 0)))
+    torch.testing.assert_close(after.detach(), 2 * torch.tanh(before / 2), rtol=1e-4, atol=1e-4)
+    after.square().sum().backward()
+    assert policy.weights.grad is not None
+    rest = policy.weights.grad[-(2 * 6 + 2 * bias) :][: 2 * 6].view(2, 6)[:, 2:]
+    assert (rest != 0).all(), "the other units can learn"
 
 
 def test_likelihoods_are_a_gaussians():

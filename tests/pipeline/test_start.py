@@ -17,7 +17,7 @@ from worldmodels.evolution.controllers import load_controller
 from worldmodels.memory.train import read_memory
 from worldmodels.pipeline import growing
 from worldmodels.pipeline.frames import count_frames
-from worldmodels.pipeline.start import controller_at_start, keep_start
+from worldmodels.pipeline.start import keep_start, leads_to
 from worldmodels.pipeline.work import open_run
 from worldmodels.presets import preset
 from worldmodels.report.data import read_run
@@ -53,18 +53,16 @@ def test_without_steps_v_and_m_are_those_of_the_start_to_the_bit(toy_run: Path, 
         assert (gone_on / kind / "round-01.safetensors").read_bytes() != source
 
 
-def test_c_begins_at_that_of_the_start_unless_it_is_built_otherwise_or_begins_afresh(
-    toy_run: Path, gone_on: Path
-):
+def test_a_c_is_gone_on_with_where_it_is_built_alike_or_gets_a_hidden_layer(gone_on: Path):
     work = open_run(RunFolder(gone_on))
-    begins = controller_at_start(work)
-    assert begins is not None
-    assert torch.equal(
-        torch.from_numpy(begins), load_controller(toy_run / "controller/round-01.safetensors")[1]
-    )
-    hidden = replace(work.experiment, controller=replace(work.experiment.controller, hidden=3))
-    assert controller_at_start(replace(work, experiment=hidden)) is None
-    assert controller_at_start(open_run(RunFolder(toy_run))) is None
+    experiment, found = work.experiment, load_controller(gone_on / "start/controller.safetensors")[0]
+    assert leads_to(found, experiment, 0)
+    hidden = replace(experiment, controller=replace(experiment.controller, hidden=3))
+    assert not leads_to(found, hidden, 0), "evolution has no use for units that do nothing"
+    gradient = replace(hidden, evolution=replace(hidden.evolution, search="gradient"))
+    assert leads_to(found, gradient, 0)
+    assert not leads_to(replace(found, features="z"), gradient, 0)
+    assert not leads_to(replace(found, hidden=3), replace(experiment, evolution=gradient.evolution), 0)
 
 
 def test_its_search_is_told_of_that_c(

@@ -6,6 +6,7 @@ Both are scaffolding. What is deployed is C alone, the same layer of the same nu
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from worldmodels.controller.linear import ControllerConfig, outputs
 from worldmodels.runs.seeds import torch_stream
 
+CARRIED = 2.0  # how much of a layer's output a hidden unit's tanh squeezes, see `Policy._carried`
 CRITIC_UNITS = (128, 64)  # tanh, of a network that foretells what a dream will still earn
 
 
@@ -29,7 +31,8 @@ class Policy(nn.Module):
         noise: first standard deviation of the Gaussians.
         seed: of the critic's weights, and of a hidden layer's, which would never move from zero.
         told: numbers that the critic is told beside the features.
-        start: parameters (n,) of the C to begin at; None begins at zero.
+        start: parameters (n,) of the C to begin at; None begins at zero. With a hidden layer it may be that of a C
+            without one, of the same features: a unit for each action then does what that C did, see `_carried`.
     """
 
     shift: Tensor
@@ -50,10 +53,14 @@ class Policy(nn.Module):
         self.register_buffer("shift", shift if config.bias else torch.zeros_like(shift))
         self.register_buffer("scale", scale)
         generator = torch_stream(seed, "policy")
-        first = torch.zeros(config.parameter_count) if start is None else self._scaled(start, 1)
-        if start is None and config.hidden:
+        first, layer = torch.zeros(config.parameter_count), replace(config, hidden=0)
+        if config.hidden and (start is None or len(start) == layer.parameter_count):
             weights = config.hidden * config.feature_size
             first[:weights] = torch.randn(weights, generator=generator) / config.feature_size**0.5
+            if start is not None:
+                first = self._carried(self._scaled(layer, start, 1), first)
+        elif start is not None:
+            first = self._scaled(config, start, 1)
         self.weights = nn.Parameter(first)  # (n,) of C over scaled features
         self.log_noise = nn.Parameter(torch.full((config.action_size,), math.log(noise)))
         sizes = (config.feature_size + told, *CRITIC_UNITS, 1)
@@ -86,15 +93,34 @@ class Policy(nn.Module):
     @torch.no_grad()
     def parameters_of_c(self) -> Tensor:
         """C as it is deployed, over features as they are: (n,)."""
-        return self._scaled(self.weights, -1)
+        return self._scaled(self.config, self.weights, -1)
 
-    def _scaled(self, parameters: Tensor, power: int) -> Tensor:
+    def _carried(self, layer: Tensor, parameters: Tensor) -> Tensor:
+        """C's parameters (n,), where its first hidden units do what a C of one `layer` did, and the others nothing yet.
+
+        Half of that C's output goes through a unit's tanh and is doubled behind it: outputs of up to 1, of which an
+        action is more than two thirds, change by less than a tenth.
+        """
+        config, actions = self.config, self.config.action_size
+        units, features = config.hidden, config.feature_size
+        carried = parameters.clone()
+        carried[: actions * features] = layer[: actions * features] / CARRIED
+        behind = units * features
+        if config.bias:
+            carried[behind : behind + actions] = layer[actions * features :] / CARRIED
+            behind += units
+        carried[behind : behind + actions * units].view(actions, units)[:, :actions] = CARRIED * torch.eye(
+            actions
+        )
+        return carried
+
+    def _scaled(self, config: ControllerConfig, parameters: Tensor, power: int) -> Tensor:
         """C's parameters (n,) for features that are shifted and scaled (power 1), or for those as they are (-1)."""
-        size, features = self.config.hidden or self.config.action_size, self.config.feature_size
+        size, features = config.hidden or config.action_size, config.feature_size
         weights = parameters[: size * features].view(size, features)
         rest = parameters[size * features :].clone()
         scaled = weights * self.scale**power
-        if self.config.bias:
+        if config.bias:
             rest[:size] += power * (weights if power > 0 else scaled) @ self.shift
         return torch.cat([scaled.flatten(), rest])
 

@@ -17,7 +17,7 @@ from worldmodels.evolution.seek import seek
 from worldmodels.experiments import Experiment, at_round
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.pipeline.meter import meter
-from worldmodels.pipeline.start import controller_at_start
+from worldmodels.pipeline.start import leads_to
 from worldmodels.pipeline.work import Work
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.seeds import stream
@@ -63,7 +63,8 @@ def grow(
     memory, memory_hash = work.memory(round)
     made_from = {"vision": vision_hash, "memory": memory_hash}
     horizon = at_round(experiment.rounds.horizons, round)
-    features = experiment.controller.features
+    built = experiment.built(round)
+    features = built.features
     dream = replace(experiment.dream, temperature=temperature, horizon=horizon)
     dreaming, others = work.dream(round, memory, features, dream), []
     if where == "dream":
@@ -85,7 +86,7 @@ def grow(
             "made_from": made_from,
             "start": start,
             "save_every": experiment.save_every,
-            "meter": meter(work, vision, memory, dreaming),
+            "meter": meter(work, built, vision, memory, dreaming),
         }
         evolution = replace(experiment.evolution, generations=generations, search=experiment.search(round))
         members = [path] if ensemble == 1 else [work.run.controller_member(round, m) for m in range(ensemble)]
@@ -99,7 +100,7 @@ def grow(
             played = actual_world(work, vision, memory, features, horizon) if where == "actual" else None
             with played or nullcontext(dreaming) as world:
                 worlds = [world, *others]
-                seek(work.run, experiment.controller, evolution, experiment.gradient, worlds, **told)
+                seek(work.run, built, evolution, experiment.gradient, worlds, **told)
         if ensemble > 1:
             save_mean(path, members, made_from)
     config, parameters, _ = load_controller(path, made_from)
@@ -118,10 +119,18 @@ def grow(
 
 
 def _begins_at(work: Work, round: int) -> np.ndarray | None:
-    """Parameters (n,) of the C of the round before, or of the run at which this one began; None: zero."""
+    """Parameters (n,) of the C of the round before, or of the run at which this one began; None: zero.
+
+    A C of another shape is nothing to begin at, unless a hidden layer is what comes to it and it learns by gradient.
+    """
     if round == 0:
-        return controller_at_start(work)
-    return load_controller(work.run.controller(round - 1))[1].numpy()
+        path = work.run.start("controller") if work.experiment.start else None
+    else:
+        path = work.run.controller(round - 1)
+    if path is None:
+        return None
+    config, parameters, _ = load_controller(path)
+    return parameters.numpy() if leads_to(config, work.experiment, round) else None
 
 
 def ticks_of_generation(experiment: Experiment, round: int, horizon: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from worldmodels.controller.linear import ControllerConfig
 from worldmodels.evaluation.score import mean_and_error
 from worldmodels.evolution.fitness import returns
 from worldmodels.evolution.meter import Meter
@@ -20,18 +21,14 @@ from worldmodels.worlds.state import World
 DREAMS = 256  # a quarter of what one of the paper's generations plays
 
 
-def meter(work: Work, vision: VAE, memory: MDNRNN, dream: World) -> Meter | None:
-    """The meter for Cs of this V and M; None where evolution.meter_every is 0.
+def meter(work: Work, config: ControllerConfig, vision: VAE, memory: MDNRNN, dream: World) -> Meter | None:
+    """The meter for Cs of this shape, V and M; None where evolution.meter_every is 0.
 
     Every reading meets the same dreams and the same actual episodes, so that a curve rises because C does. They have no
     other use. The games are opened for a reading and closed after it.
     """
     experiment = work.experiment
-    episodes, batch, config = (
-        experiment.evolution.meter_episodes,
-        experiment.evaluation.batch,
-        experiment.controller,
-    )
+    episodes, batch = experiment.evolution.meter_episodes, experiment.evaluation.batch
     if not experiment.evolution.meter_every:
         return None
     dream_seeds = [stream(experiment.seed, "meter", "dream", i) for i in range(DREAMS)]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
-import numpy as np
-
+from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
-from worldmodels.evolution.controllers import load_controller
 from worldmodels.experiments import Experiment
 from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.memory.train import read_memory
@@ -57,7 +56,7 @@ def keep_start(run: RunFolder, experiment: Experiment) -> None:
     record = {
         "run": experiment.start,
         "round": parts.round,
-        "with_c": parts.config == experiment.controller and not experiment.evolution.afresh,
+        "with_c": leads_to(parts.config, experiment, 0) and not experiment.evolution.afresh,
         "command": read_json(source.run.experiment).get("command"),
         "game_steps": read_run(source.run).frames or 0,
         "sha256": sha256,
@@ -81,12 +80,14 @@ def memory_at_start(work: Work) -> MDNRNN | None:
     return read_memory(work.run.start("memory"), None, work.device)[0] if work.experiment.start else None
 
 
-def controller_at_start(work: Work) -> np.ndarray | None:
-    """Parameters (n,) at which the run's first C begins; None: at zero, as where that C was built otherwise."""
-    if not work.experiment.start:
-        return None
-    config, parameters, _ = load_controller(work.run.start("controller"))
-    return parameters.numpy() if config == work.experiment.controller else None
+def leads_to(config: ControllerConfig, experiment: Experiment, round: int) -> bool:
+    """Whether a C that is built so can be gone on with in a round: where its shape is the same, or has no hidden layer.
+
+    A hidden layer comes to a C of one layer where it learns by gradient; evolution has no use for the other units.
+    """
+    ours = experiment.built(round)
+    widens = experiment.search(round) == "gradient" and ours.hidden >= ours.action_size
+    return config == ours or (widens and config == replace(ours, hidden=0))
 
 
 def frames_at_start(work: Work) -> int:

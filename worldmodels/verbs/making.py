@@ -27,6 +27,7 @@ SCHEDULED = {
     "--noise.sigma": "noises",
     "--evolution.search": "searches",
     "--memory.posterior": "posteriors",
+    "--controller.hidden": "hidden",
 }
 
 
