@@ -223,6 +223,33 @@ def take_cover_gradient() -> Experiment:
     )
 
 
+def take_cover_rounds() -> Experiment:
+    """Six rounds on from `pretrained:take-cover`, two hours on two cores: C goes on from round to round.
+
+    V stays as it is, M learns on from games of runners and then of each C. C begins at zero as one layer, and gets a
+    hidden one in the fourth round.
+    """
+    gradient = take_cover_gradient()
+    return replace(
+        gradient,
+        preset="rounds",
+        start="pretrained:take-cover",
+        rounds=RoundsConfig(
+            count=6,
+            vision_steps=(0,),
+            memory_steps=(2500, 2000),
+            generations=(100, 60, 60, 120, 80, 160),
+            horizons=(2100,),
+            hidden=(0, 0, 0, 64),
+        ),
+        collect=replace(gradient.collect, exploration="strafing", episodes=(250,)),
+        memory=replace(gradient.memory, sequence_length=192, batch_size=16, end_weight=10.0, dropout=0.1),
+        dream=replace(gradient.dream, openings=0.5, dropout=0.1),
+        evolution=replace(gradient.evolution, afresh=False),
+        evaluation=replace(gradient.evaluation, episodes=1000),
+    )
+
+
 def toy_demo() -> Experiment:
     """Less than a minute on two cores, on a game of our own: to try the pipeline, and for its tests."""
     return Experiment(
@@ -266,6 +293,7 @@ PRESETS: dict[str, dict[str, Callable[[], Experiment]]] = {
         "paper": take_cover_paper,
         "best": take_cover_best,
         "gradient": take_cover_gradient,
+        "rounds": take_cover_rounds,
     },
     "toy": {"demo": toy_demo},
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from worldmodels.controller.linear import act
 from worldmodels.envs.game import FRAME_SIZE
 from worldmodels.errors import UserError
 from worldmodels.evolution.controllers import load_controller
+from worldmodels.experiments import RoundsConfig
 from worldmodels.export.site import write_site
 from worldmodels.memory.mdn_rnn import Recurrent
+from worldmodels.pipeline import growing
 from worldmodels.pipeline.play import play_model
 from worldmodels.runs.folder import RunFolder
 from worldmodels.worlds.state import features
@@ -45,6 +48,25 @@ def test_it_is_evolved_scored_reported_and_played(toy_copy, tmp_path, capsys):
     assert (
         driver.act(z, memory) == act(config, parameters[None], features("zh", z, memory)[None])[0, 0].tolist()
     )
+
+
+def test_it_comes_in_a_later_round_to_the_layer_that_was_learnt_before(
+    tmp_path: Path, tiny: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    run, told = RunFolder(tmp_path / "run"), []
+    sought = growing.seek
+    monkeypatch.setattr(
+        growing, "seek", lambda *a, **named: told.append(named["start"]) or sought(*a, **named)
+    )
+    learns = ["--evolution.search", "gradient", "--gradient.dreams", "8", "--gradient.ticks", "16"]
+    command = ["train", "toy", "--run", str(run.path), *tiny, *learns, "--evolution.no-afresh"]
+    assert main([*command, "--rounds.hidden", "0", "5"]) == 0
+    (first, layer, _), (second, both, _) = (load_controller(run.controller(r)) for r in range(2))
+    assert (first.hidden, second.hidden, len(both)) == (0, 5, 5 * 25 + 6)
+    assert told[0] is None
+    assert told[1].tolist() == layer.tolist()
+    with pytest.raises(ValueError, match=r"rounds.hidden must be 0"):
+        RoundsConfig(hidden=(0, -1))
 
 
 def test_a_page_refuses_it(toy_run, tmp_path):
