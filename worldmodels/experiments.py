@@ -44,7 +44,7 @@ class RoundsConfig:
     horizons: tuple[int, ...] = (1000,)  # ticks of the episodes in which C is evolved
     temperatures: tuple[float, ...] = ()  # of the dreams; empty: dream.temperature in every round
     searches: tuple[str, ...] = ()  # as evolution.search, of each round; empty: that in every round
-    ensemble: tuple[int, ...] = (1,)  # searches from other random numbers, of whose Cs' weights C is the mean
+    ensemble: tuple[int, ...] = (1,)  # searches from other random numbers; C's output is the mean of theirs
     posteriors: tuple[float, ...] = ()  # as memory.posterior, of each round; empty: that in every round
     hidden: tuple[int, ...] = ()  # as controller.hidden, of each round; empty: that in every round
     noises: tuple[float, ...] = ()  # as noise.sigma, with which a round collects; empty: that in every round
@@ -140,11 +140,11 @@ class Experiment:
                 "of several searches'"
             )
         for round in rounds:
-            hidden = self.built(round).hidden
-            if hidden and at_round(self.rounds.ensemble, round) > 1:
+            gone_on_with = round + 1 < self.rounds.count and not self.evolution.afresh
+            if self.built(round).hidden and at_round(self.rounds.ensemble, round) > 1 and gone_on_with:
                 raise ValueError(
-                    f"rounds.ensemble {self.rounds.ensemble} takes means of weights, which a C with a hidden layer "
-                    f"(controller.hidden {hidden}) does not bear"
+                    f"rounds.ensemble {self.rounds.ensemble} puts the hidden units of several Cs side by side, which "
+                    "no later round can go on with: give it a 1 in all rounds but the last, or type --evolution.afresh"
                 )
             search, dreamers = self.search(round), at_round(self.rounds.dreamers, round)
             try:

@@ -237,10 +237,11 @@ def take_cover_rounds() -> Experiment:
         rounds=RoundsConfig(
             count=6,
             vision_steps=(0,),
-            memory_steps=(2500, 2000),
-            generations=(100, 60, 60, 120, 80, 160),
+            memory_steps=(2500, 2000, 2000, 2000, 2000, 3000),
+            generations=(100, 60, 60, 120, 80, 100),
             horizons=(2100,),
             hidden=(0, 0, 0, 64),
+            ensemble=(1, 1, 1, 1, 1, 3),
         ),
         collect=replace(gradient.collect, exploration="strafing", episodes=(250,)),
         memory=replace(gradient.memory, sequence_length=192, batch_size=16, end_weight=10.0, dropout=0.1),

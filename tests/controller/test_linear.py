@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
-from worldmodels.controller.linear import ControllerConfig, act, squash
+from worldmodels.controller.linear import ControllerConfig, act, mean_of, squash
+from worldmodels.controller.linear import outputs as outputs_of
 
 TAKE_COVER = ControllerConfig(
     features="zch", feature_size=64 + 2 * 512, action_kinds=("symmetric",), bias=False
@@ -112,3 +113,16 @@ def test_an_unknown_kind_of_action_is_refused():
 def test_a_hidden_layer_of_less_than_nothing_is_refused():
     with pytest.raises(ValueError, match=r"controller.hidden must be 0 .* or more, got -1"):
         ControllerConfig(hidden=-1)
+
+
+@pytest.mark.parametrize("hidden", [0, 3])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_mean_of_several_puts_out_the_mean_of_their_outputs_of(hidden: int, bias: bool):
+    config = ControllerConfig(feature_size=6, action_kinds=("symmetric", "unit"), bias=bias, hidden=hidden)
+    torch.manual_seed(0)
+    members, seen = torch.randn(4, config.parameter_count), torch.randn(4, 9, 6)
+    seen[:] = seen[0]  # (P, R, F): all see the same
+    wider, parameters = mean_of(config, members)
+    assert (wider.hidden, len(parameters)) == (4 * hidden, wider.parameter_count)
+    found = outputs_of(wider, parameters[None], seen[:1])[0]
+    assert_close(found, outputs_of(config, members, seen).mean(dim=0), rtol=1e-5, atol=1e-5)

@@ -103,13 +103,13 @@ def test_nonsense_is_refused():
     with pytest.raises(ValueError, match=r"rounds.ensemble must be at least 1 in every round, got \(0,\)"):
         RoundsConfig(ensemble=(0,))
     three = RoundsConfig(count=2, ensemble=(1, 3), worlds=("actual",))
-    with pytest.raises(ValueError, match="a C with a hidden layer"):
-        Experiment(rounds=three, controller=ControllerConfig(hidden=4))
+    early = replace(three, ensemble=(3, 1))
+    with pytest.raises(ValueError, match="no later round can go on with"):
+        Experiment(rounds=early, controller=ControllerConfig(hidden=4))
     with pytest.raises(ValueError, match="select_actual takes one C of a search"):
         Experiment(rounds=three, evolution=EvolutionConfig(meter_every=1, select_actual=True))
-    Experiment(
-        rounds=replace(three, count=1), controller=ControllerConfig(hidden=4)
-    )  # which has one search only
+    Experiment(rounds=three, controller=ControllerConfig(hidden=4))  # of which nothing goes on
+    Experiment(rounds=early, controller=ControllerConfig(hidden=4), evolution=EvolutionConfig(afresh=True))
 
 
 def test_what_is_released_says_of_how_many_searches_its_c_is_the_mean(run: RunFolder, tmp_path: Path):

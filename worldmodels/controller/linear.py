@@ -5,7 +5,7 @@ A hidden layer can be put before it, as the paper did where it took M away.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -68,6 +68,31 @@ def _layer(parameters: Tensor, inputs: Tensor, size: int) -> Tensor:
     weights = parameters[:, :split].view(len(parameters), size, inputs.shape[2])  # (P, size, I)
     outputs = torch.bmm(inputs, weights.transpose(1, 2))  # (P, R, size)
     return outputs + parameters[:, None, split:] if parameters.shape[1] > split else outputs
+
+
+def mean_of(config: ControllerConfig, members: Tensor) -> tuple[ControllerConfig, Tensor]:
+    """A C whose outputs are the mean of those of several before they are squashed.
+
+    Args:
+        members: (M, n), parameters of Cs that are all built as `config`.
+    Returns:
+        Of Cs of one layer the same shape, and the mean of their parameters (n,). Of Cs with a hidden layer one with the
+        hidden units of all, M times as many, side by side.
+    """
+    count, hidden = len(members), config.hidden
+    if not hidden:
+        return config, members.double().mean(dim=0).float()
+    weights = hidden * config.feature_size
+    behind = weights + hidden * config.bias
+    last = behind + config.action_size * hidden
+    layer = members[:, behind:last].view(count, config.action_size, hidden) / count
+    parts = [
+        members[:, :weights],  # (M, H * F): one member's units after another's
+        members[:, weights:behind],
+        layer.transpose(0, 1),  # (A, M, H)
+        members[:, last:].mean(dim=0),
+    ]
+    return replace(config, hidden=count * hidden), torch.cat([part.flatten() for part in parts])
 
 
 def squash(config: ControllerConfig, outputs: Tensor) -> Tensor:

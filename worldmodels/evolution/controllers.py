@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worldmodels.controller.linear import ControllerConfig
+from worldmodels.controller.linear import ControllerConfig, mean_of
 from worldmodels.evolution.meter import MeterLog
 from worldmodels.runs.checkpoint import load_checkpoint, save_checkpoint
 
@@ -49,17 +49,15 @@ def save_controller(
 
 
 def save_mean(path: Path, members: Sequence[Path], made_from: Mapping[str, str]) -> str:
-    """Save as C the mean of the weights of `members`, Cs of one layer made from the same; returns its sha256.
-
-    Such a C acts as the mean of the members' outputs before they are squashed.
-    """
+    """Save as C the mean of the outputs of `members`, Cs built alike and made from the same; returns its sha256."""
     found = [load_checkpoint(member, kind="controller", made_from=made_from) for member in members]
-    parameters = torch.stack([one.weights["parameters"] for one in found]).double().mean(dim=0).float()
+    stacked = torch.stack([one.weights["parameters"] for one in found])
+    config, parameters = mean_of(as_config(found[0].config), stacked)
     steps = sum(one.progress.get("game_steps", 0) for one in found)
     return save_checkpoint(
         path,
         kind="controller",
-        config=found[0].config,
+        config=asdict(config),
         weights={"parameters": parameters},
         progress={**found[0].progress, "members": len(members), "game_steps": steps},
         made_from=made_from,
