@@ -44,7 +44,8 @@ def text_of(path: Path) -> str:
 
 
 def test_the_repository_is_small(tracked):
-    sizes = {path.relative_to(ROOT).as_posix(): path.stat().st_size for path in tracked}
+    # A link, as one release's V in another, takes no room.
+    sizes = {path.relative_to(ROOT).as_posix(): path.lstat().st_size for path in tracked}
     assert {name: size for name, size in sizes.items() if size >= 16 * MEGABYTE} == {}
     assert sum(sizes.values()) < 60 * MEGABYTE
 
