@@ -114,6 +114,7 @@ def test_training_goes_on_from_the_weights_of_the_start(toy_run: Path, tmp_path:
 
 def test_the_frames_of_the_start_count(toy_run: Path, gone_on: Path):
     before = read_run(RunFolder(toy_run)).frames
+    assert before is not None
     record = read_json(gone_on / "start/record.json")
     assert (record["run"], record["round"], record["game_steps"]) == (str(toy_run), 1, before)
     work = open_run(RunFolder(gone_on))
