@@ -186,7 +186,7 @@ def memory_round(work: Work, round: int) -> Done:
     training = replace(experiment.memory, posterior=experiment.posterior(round))
     _, sha256 = work.vision(round)
     latents = work.latents(round, with_mirrored=experiment.mirror)
-    steps, begun = 0, memory_at_start(work) if round == 0 else None
+    steps = 0
     for dreamer in range(at_round(rounds.dreamers, round)):
         joins = round == 0 or dreamer >= at_round(rounds.dreamers, work.memory_round(round - 1))
         # One that joins late is trained for as long as C's own M has been in all rounds together.
@@ -194,6 +194,10 @@ def memory_round(work: Work, round: int) -> Done:
         steps += planned
         if _grown_on(work.run.memory(round, dreamer), sha256):
             continue  # made before the stage was stopped
+        if joins:
+            start = memory_at_start(work) if round == 0 and dreamer == 0 else None
+        else:
+            start = work.last_memory(round - 1, dreamer)
         train_memory(
             work.run,
             experiment.mdn_rnn,
@@ -203,11 +207,7 @@ def memory_round(work: Work, round: int) -> Done:
             seed=experiment.seed,
             device=work.device,
             made_from={"vision": sha256},
-            start=begun
-            if dreamer == 0 and joins
-            else None
-            if joins
-            else work.last_memory(round - 1, dreamer),
+            start=start,
             save_every=experiment.save_every,
             dreamer=dreamer,
         )

@@ -63,9 +63,9 @@ def keep_start(run: RunFolder, experiment: Experiment) -> None:
     }
     if run.start_record.exists() and read_json(run.start_record).get("sha256") != sha256:
         raise UserError(f"{experiment.start} is no longer what {run.path} began at; begin another run")
+    write_json(run.start_record, record)  # first: with the copies all is there
     for kind, path in paths.items():
         write_atomically(run.start(kind), path.read_bytes())
-    write_json(run.start_record, record)
     what = "V, M and C" if record["with_c"] else "V and M"
     print(f"begins at the {what} of {experiment.start}", file=sys.stderr, flush=True)
 
