@@ -134,6 +134,31 @@ def test_it_needs_the_start_no_more_and_fetches_it_again_where_a_copy_is_gone(go
         keep_start(RunFolder(run), another)
 
 
+def test_a_damaged_copy_or_record_is_named_not_passed_on_and_fetched_again(
+    gone_on: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = Path(shutil.copytree(gone_on, tmp_path / "run"))
+    command = ["train", "toy", "--run", str(run)]
+    whole = {kind: (run / f"start/{kind}").read_bytes() for kind in ("memory.safetensors", "record.json")}
+    (run / "memory/round-00.safetensors").unlink()
+    (run / "rollouts/round-00.json").unlink()
+    for name, content, sentence in (
+        ("record.json", b"{}", "does not say how much was played"),
+        ("record.json", b'{"run"', "is not complete JSON"),
+        ("memory.safetensors", whole["memory.safetensors"][:500], "is cut short"),
+    ):
+        path = run / "start" / name
+        path.write_bytes(content)
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert f"{path} {sentence}" in said
+        assert f"delete it and run `worldmodels {' '.join(command)}`" in said
+        assert not (run / "memory/round-00.safetensors").exists()
+        path.unlink()
+    assert main(command) == 0
+    assert {kind: (run / f"start/{kind}").read_bytes() for kind in whole} == whole
+
+
 def test_a_release_is_a_start_too_and_its_card_says_so(offered: Path, tmp_path: Path, tiny: list[str]):
     run = tmp_path / "run"
     short = [*tiny, *UNTRAINED, "--rounds.count", "1"]

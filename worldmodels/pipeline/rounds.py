@@ -15,7 +15,7 @@ from worldmodels.memory.train import train_memory
 from worldmodels.pipeline.frames import count_frames, evolution_steps
 from worldmodels.pipeline.growing import grow, ticks_of_generation
 from worldmodels.pipeline.stage import Done
-from worldmodels.pipeline.start import memory_at_start, vision_at_start
+from worldmodels.pipeline.start import memory_at_start, take_over, vision_at_start
 from worldmodels.pipeline.work import Work
 from worldmodels.rollouts.collect import collect
 from worldmodels.rollouts.exploration import Policy, RandomNetworks, RandomWalk
@@ -23,7 +23,7 @@ from worldmodels.rollouts.held_actions import HeldActions, Strafing, VariedHolds
 from worldmodels.rollouts.latents import mirrored
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.checkpoint import load_checkpoint
-from worldmodels.runs.files import read_json, read_whole, write_atomically, write_json
+from worldmodels.runs.files import read_json, write_json
 from worldmodels.runs.progress import progress
 from worldmodels.vision.encode import encode_rollouts
 from worldmodels.vision.train import train_vision
@@ -131,7 +131,7 @@ def vision_round(work: Work, round: int) -> Done:
     experiment = work.experiment
     steps = at_round(experiment.rounds.vision_steps, round)
     if steps == 0:
-        write_atomically(work.run.vision(round), read_whole(work.run.start("vision")))
+        take_over(work, "vision", work.run.vision(round))
         return Done(f"V is that of {experiment.start}", 0, "frames")
     start = vision_at_start(work) if round == 0 else work.vision(round - 1)[0]
     train_vision(
@@ -181,7 +181,7 @@ def memory_round(work: Work, round: int) -> Done:
     experiment = work.experiment
     rounds = experiment.rounds
     if at_round(rounds.memory_steps, round) == 0:
-        write_atomically(work.run.memory(round), read_whole(work.run.start("memory")))
+        take_over(work, "memory", work.run.memory(round))
         return Done(f"M is that of {experiment.start}", 0, "steps")
     training = replace(experiment.memory, posterior=experiment.posterior(round))
     _, sha256 = work.vision(round)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.errors import UserError
@@ -12,9 +13,10 @@ from worldmodels.memory.mdn_rnn import MDNRNN
 from worldmodels.memory.train import read_memory
 from worldmodels.pipeline.work import Work, open_run
 from worldmodels.report.data import read_run
+from worldmodels.report.lenient import mapping, whole
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.files import read_json, write_atomically, write_json
-from worldmodels.runs.folder import RunFolder
+from worldmodels.runs.folder import RunFolder, command_for
 from worldmodels.runs.pretrained import run_folder
 from worldmodels.runs.settings import differences, to_json
 from worldmodels.vision.train import read_vision
@@ -32,7 +34,8 @@ def keep_start(run: RunFolder, experiment: Experiment) -> None:
         UserError: when that is no run of this game with a C, its V or M is built otherwise than this run's is to be,
             or it is no longer what this run began at.
     """
-    if not experiment.start or all(run.start(kind).exists() for kind in KINDS):
+    kept = [kind for kind in KINDS if run.start(kind).exists()]
+    if not experiment.start or (len(kept) == len(KINDS) and run.start_record.exists()):
         return
     source = open_run(run_folder(experiment.start), "cpu")
     if source.experiment.game != experiment.game:
@@ -61,7 +64,10 @@ def keep_start(run: RunFolder, experiment: Experiment) -> None:
         "game_steps": read_run(source.run).frames or 0,
         "sha256": sha256,
     }
-    if run.start_record.exists() and read_json(run.start_record).get("sha256") != sha256:
+    began = {kind: load_checkpoint(run.start(kind), kind=kind).sha256 for kind in kept}
+    if run.start_record.exists():
+        began |= mapping(mapping(read_json(run.start_record)).get("sha256"))
+    if any(sha256.get(kind) != known for kind, known in began.items()):
         raise UserError(f"{experiment.start} is no longer what {run.path} began at; begin another run")
     write_json(run.start_record, record)  # first: with the copies all is there
     for kind, path in paths.items():
@@ -80,6 +86,12 @@ def memory_at_start(work: Work) -> MDNRNN | None:
     return read_memory(work.run.start("memory"), None, work.device)[0] if work.experiment.start else None
 
 
+def take_over(work: Work, kind: str, path: Path) -> None:
+    """V or M at which the run began as that of its first round. UserError for a damaged one, which is not passed on."""
+    load_checkpoint(work.run.start(kind), kind=kind)
+    write_atomically(path, work.run.start(kind).read_bytes())
+
+
 def leads_to(config: ControllerConfig, experiment: Experiment, round: int) -> bool:
     """Whether a C that is built so can be gone on with in a round: where its shape is the same, or has no hidden layer.
 
@@ -91,5 +103,11 @@ def leads_to(config: ControllerConfig, experiment: Experiment, round: int) -> bo
 
 
 def frames_at_start(work: Work) -> int:
-    """Frames of the actual game that have made what the run began at."""
-    return int(read_json(work.run.start_record)["game_steps"]) if work.experiment.start else 0
+    """Frames of the actual game that have made what the run began at. UserError where its record does not say."""
+    if not work.experiment.start:
+        return 0
+    path = work.run.start_record
+    played = whole(mapping(read_json(path)).get("game_steps"))
+    if played is None:
+        raise UserError(f"{path} does not say how much was played; delete it and run `{command_for(path)}`")
+    return played
