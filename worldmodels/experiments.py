@@ -11,13 +11,14 @@ from worldmodels.evolution.evolve import EvolutionConfig
 from worldmodels.evolution.ppo import GradientConfig
 from worldmodels.memory.mdn_rnn import MDNRNNConfig
 from worldmodels.memory.train import MemoryTraining
-from worldmodels.rollouts.collect import CollectConfig
+from worldmodels.rollouts.collect import OF_START, CollectConfig
 from worldmodels.vision.train import VisionTraining
 from worldmodels.vision.vae import VAEConfig
 from worldmodels.worlds.dream_tick import DreamConfig
 from worldmodels.worlds.policy import ActionNoise
 
 WORLDS = ("dream", "actual")
+STARTS_WITH = ("all", "vision")
 Setting = TypeVar("Setting", int, float, str)
 
 
@@ -91,6 +92,7 @@ class Experiment:
     backend: str = "auto"
     # A run or release at whose V and M this one begins, and at whose C where it is built alike; "": at nothing.
     start: str = ""
+    start_with: str = "all"  # of `start`: "all", or "vision" alone, beside which M and C begin at nothing
     save_every: float = 20.0  # seconds between checkpoints of an unfinished training; no result depends on it
     mirror: bool = False  # M also learns from every episode's mirror image, where the game has that symmetry
     rounds: RoundsConfig = RoundsConfig()
@@ -109,14 +111,20 @@ class Experiment:
     def __post_init__(self) -> None:
         if self.action_repeat < 1:
             raise ValueError(f"action_repeat must be at least 1, got {self.action_repeat}")
+        if self.start_with not in STARTS_WITH:
+            raise ValueError(f"start_with must be {' or '.join(STARTS_WITH)}, got {self.start_with!r}")
+        if self.collect.exploration == OF_START and not self.start:
+            raise ValueError(
+                f"collect.exploration {OF_START} takes the games of another run: name it by --start"
+            )
         if not self.save_every >= 0:
             raise ValueError(f"save_every must not be negative, got {self.save_every}")
-        for name in ("vision_steps", "memory_steps"):
+        for name, comes in (("vision_steps", bool(self.start)), ("memory_steps", self.begins_at_memory)):
             first = getattr(self.rounds, name)[0]
-            if first < 1 and not self.start:
+            if first < 1 and not comes:
                 raise ValueError(
                     f"rounds.{name} must begin above 0, got {first}: nothing is there before the first round unless "
-                    "--start names a run to begin at"
+                    "--start names a run to begin at, and --start-with says all"
                 )
         if self.rounds.memory_steps[0] < 1 and self.rounds.dreamers[0] > 1:
             raise ValueError(
@@ -158,6 +166,11 @@ class Experiment:
                 raise ValueError(
                     f"each of rounds.dreamers {self.rounds.dreamers} needs a dream, and {name} is {shared}"
                 )
+
+    @property
+    def begins_at_memory(self) -> bool:
+        """Whether M, and C where it is built alike, begin at those of another run."""
+        return bool(self.start) and self.start_with == "all"
 
     def built(self, round: int) -> ControllerConfig:
         """How a round's C is built."""

@@ -31,6 +31,7 @@ from worldmodels.worlds.state import FEATURES, features
 CAR = MDNRNNConfig(4, 3, 16, 5, predicts_reward=True, predicts_end=True, reward_scale=4.0)
 TAKE_COVER = MDNRNNConfig(6, 1, 16, 5, predicts_end=True, restart_flag=True)
 BARE = MDNRNNConfig(4, 3, 16, 5)
+EMBEDDED = replace(TAKE_COVER, embedding=(12, 8))
 
 
 def same(found: Tensor, expected: Tensor, digits: int = 9) -> None:
@@ -88,7 +89,9 @@ def test_v_learns_the_same(free_nats):
             same(found, right, 7)
 
 
-@pytest.mark.parametrize("config", [CAR, TAKE_COVER, BARE], ids=["car", "take-cover", "bare"])
+@pytest.mark.parametrize(
+    "config", [CAR, TAKE_COVER, BARE, EMBEDDED], ids=["car", "take-cover", "bare", "embedded"]
+)
 def test_m_learns_the_same(config: MDNRNNConfig, random_latents):
     torch.manual_seed(3)
     model = MDNRNN(config).double()
@@ -106,13 +109,15 @@ def test_m_learns_the_same(config: MDNRNNConfig, random_latents):
     learnt, reference = one_step(model, parts["loss"], fused=True), one_step(plain, expected, fused=False)
     names = {"cell.weight_ih": "lstm.weight_ih_l0", "cell.weight_hh": "lstm.weight_hh_l0"}
     names |= {"cell.bias_ih": "lstm.bias_ih_l0", "head.weight": "head.weight", "head.bias": "head.bias"}
+    names |= {name: name for name in reference if name.startswith("embedding.")}
     assert names.keys() == reference.keys()
+    assert len(reference) == 5 + 2 * len(config.embedding)
     for name, gradient_and_weight in reference.items():
         for found, right in zip(learnt[names[name]], gradient_and_weight, strict=True):
             same(found, right, 7)
 
 
-@pytest.mark.parametrize("config", [CAR, TAKE_COVER], ids=["car", "take-cover"])
+@pytest.mark.parametrize("config", [CAR, TAKE_COVER, EMBEDDED], ids=["car", "take-cover", "embedded"])
 def test_the_dream_goes_on_the_same(config: MDNRNNConfig):
     """In double precision, where the slices that one number is cut into have digits enough."""
     torch.manual_seed(4)

@@ -157,14 +157,18 @@ def test_the_first_tick_of_an_episode_is_told_apart(doom, doom_graphs):
     assert reward == 1
 
 
-def test_an_m_of_half_precision_is_kept_in_it_exactly():
-    memory = MDNRNN(MDNRNNConfig(8, 1, 64, predicts_end=True, restart_flag=True)).requires_grad_(False)
+@pytest.mark.parametrize("embedding", [(), (48, 40)])
+def test_an_m_of_half_precision_is_kept_in_it_exactly(embedding: tuple[int, ...]):
+    config = MDNRNNConfig(8, 1, 64, predicts_end=True, restart_flag=True, embedding=embedding)
+    memory = MDNRNN(config).requires_grad_(False)
     single = memory_graph(memory)
     for weight in memory.parameters():
         weight.copy_(weight.half().float())
     half = memory_graph(memory)
     weights = memory.tick_weights()
-    assert len(half) < len(single) - 1.9 * (weights.gates.numel() + weights.head.numel())
+    assert len(half) < len(single) - 1.9 * sum(
+        weight.numel() for weight in (weights.gates, weights.head, *weights.embedding[2:3])
+    )
     z, action, empty = torch.randn(1, 8), torch.rand(1, 1), memory.initial(1)
     uniform, temperature = torch.rand(1, 8), torch.ones(1, 1)
     arguments = zip(TICK_INPUTS, (z, action, *empty, uniform, temperature), strict=True)

@@ -12,6 +12,7 @@ call. What is computed on the way could stay in the caches and does not count.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.memory.mdn_rnn import MDNRNNConfig
@@ -82,7 +83,13 @@ def vision_step(config: VAEConfig, frames: int) -> Cost:
 def memory_weights(config: MDNRNNConfig) -> int:
     """Parameters of M that are trained."""
     units = config.hidden_size
-    return (config.input_size + units + 1) * 4 * units + (units + 1) * config.output_size
+    before = sum((inputs + 1) * outputs for inputs, outputs in embedding(config))
+    return before + (config.lstm_inputs + units + 1) * 4 * units + (units + 1) * config.output_size
+
+
+def embedding(config: MDNRNNConfig) -> list[tuple[int, int]]:
+    """Numbers that come into each layer before M's LSTM, and that go out."""
+    return list(pairwise((config.input_size, *config.embedding)))
 
 
 def memory_step(config: MDNRNNConfig, sequences: int, ticks: int) -> Cost:
@@ -90,10 +97,11 @@ def memory_step(config: MDNRNNConfig, sequences: int, ticks: int) -> Cost:
 
     Nothing has to go back to what comes in: mu, logvar, noise and actions.
     """
-    units = config.hidden_size
+    units, layers = config.hidden_size, [2 * a * b for a, b in embedding(config)]
+    embedded = config.embedding[-1] if config.embedding else 0
     inputs, rest = (
-        2 * config.input_size * 4 * units,
-        2 * units * 4 * units + 2 * units * config.output_size,
+        2 * config.input_size * 4 * units + sum(layers[:1]),
+        2 * (units + embedded) * 4 * units + sum(layers[1:]) + 2 * units * config.output_size,
     )
     tokens = sequences * ticks
     # mu, logvar and noise; actions; reward, end and weight.
@@ -104,7 +112,7 @@ def memory_step(config: MDNRNNConfig, sequences: int, ticks: int) -> Cost:
 def dream_tick(config: MDNRNNConfig, controller: ControllerConfig, dreams: int, population: int = 1) -> Cost:
     """One tick of so many dreams, and what C does in each of them."""
     size, units = config.latent_size, config.hidden_size
-    gates = 2 * (config.input_size + units) * 4 * units
+    gates = 2 * (config.lstm_inputs + units) * 4 * units + sum(2 * a * b for a, b in embedding(config))
     heads = 2 * units * config.output_size
     inputs = controller.hidden or controller.feature_size  # of C's last layer
     acting = 2 * (controller.feature_size * controller.hidden + inputs * controller.action_size)

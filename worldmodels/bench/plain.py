@@ -6,6 +6,7 @@ paper should recognise each line. Their weights are those of the production code
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -92,7 +93,9 @@ class PlainMemory(nn.Module):
     def __init__(self, config: MDNRNNConfig) -> None:
         super().__init__()
         self.config = config
-        self.cell = nn.LSTMCell(config.input_size, config.hidden_size)
+        widths = pairwise((config.input_size, *config.embedding))
+        self.embedding = nn.ModuleList([nn.Linear(before, after) for before, after in widths])
+        self.cell = nn.LSTMCell(config.lstm_inputs, config.hidden_size)
         self.head = nn.Linear(config.hidden_size, config.output_size)
         self.cell.bias_hh.requires_grad_(False)  # the paper has one bias
 
@@ -112,7 +115,10 @@ class PlainMemory(nn.Module):
         inputs = [z, action]
         if self.config.restart_flag:
             inputs.append(torch.all(c == 0, dim=1, keepdim=True).to(z.dtype))
-        return self.cell(torch.cat(inputs, dim=1), (h, c))
+        seen = given = torch.cat(inputs, dim=1)
+        for layer in self.embedding:
+            seen = nn.functional.silu(layer(seen))
+        return self.cell(torch.cat([given, seen], dim=1) if len(self.embedding) else given, (h, c))
 
     def outputs(self, h: Tensor) -> Outputs:
         """What it expects: h (..., N)."""

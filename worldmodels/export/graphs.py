@@ -47,14 +47,17 @@ class Ticker(nn.Module):
     def __init__(self, memory: MDNRNN) -> None:
         super().__init__()
         self.config = memory.config
-        for name, weight in memory.tick_weights()._asdict().items():
+        *parts, layers = memory.tick_weights()
+        for name, weight in zip(TickWeights._fields, parts, strict=False):
             self.register_buffer(name, weight)
+        self.layers = nn.ParameterList(nn.Parameter(part, requires_grad=False) for part in layers)
 
     def forward(
         self, z: Tensor, action: Tensor, h: Tensor, c: Tensor, uniform: Tensor, temperature: Tensor
     ) -> tuple[Tensor | None, ...]:
         """One tick."""
-        weights = TickWeights(*(self.get_buffer(name) for name in TickWeights._fields))
+        *parts, _ = TickWeights._fields
+        weights = TickWeights(*(self.get_buffer(name) for name in parts), tuple(self.layers))
         after = tick(self.config, weights, z, action, Recurrent(h, c), uniform, temperature)
         mixture = look_ahead(self.config, weights, after.memory).mixture
         return after.z, after.memory.h, after.memory.c, after.reward, after.end_logit, *mixture

@@ -5,11 +5,14 @@ Paper: "MDN-RNN (M) Model" and "Appendix: Mixture Density Network + Recurrent Ne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from worldmodels.memory.mixture import Mixture
 
@@ -28,6 +31,8 @@ class MDNRNNConfig:
     restart_flag: bool = False  # one more input, as in the paper's Take Cover: 1 where an episode begins
     # More heads, which foretell whether the game ends within so many ticks; they shape h in training.
     ends_ahead: tuple[int, ...] = ()
+    # SiLU units of layers, one after the other, through which the LSTM also sees what it is given; the paper has none.
+    embedding: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("latent_size", "action_size", "hidden_size", "mixtures"):
@@ -37,10 +42,18 @@ class MDNRNNConfig:
             raise ValueError(f"mdn_rnn.reward_scale must be positive, got {self.reward_scale}")
         if any(ticks < 2 for ticks in self.ends_ahead):
             raise ValueError(f"mdn_rnn.ends_ahead must be 2 or more, got {self.ends_ahead}")
+        if any(units < 1 for units in self.embedding):
+            raise ValueError(f"mdn_rnn.embedding must be 1 or more in every layer, got {self.embedding}")
 
     @property
     def input_size(self) -> int:
+        """Numbers that a tick gives to M."""
         return self.latent_size + self.action_size + self.restart_flag
+
+    @property
+    def lstm_inputs(self) -> int:
+        """What the LSTM sees of a tick: these numbers, and beside them what the layers before it make of them."""
+        return self.input_size + (self.embedding[-1] if self.embedding else 0)
 
     @property
     def mixture_size(self) -> int:
@@ -78,13 +91,18 @@ class Recurrent(NamedTuple):
 class MDNRNN(nn.Module):
     """LSTM over (z, action) with one linear head for the mixture, the reward and the end.
 
+    With `embedding` the LSTM sees beside them what a network makes of them: where things are in a latent that was not
+    made for moving them is no sum of its numbers.
+
     It runs at two speeds with the same weights: `follow` for training, `tick` for dreaming.
     """
 
     def __init__(self, config: MDNRNNConfig) -> None:
         super().__init__()
         self.config = config
-        self.lstm = nn.LSTM(config.input_size, config.hidden_size, batch_first=True)
+        widths = pairwise((config.input_size, *config.embedding))
+        self.embedding = nn.ModuleList([nn.Linear(before, after) for before, after in widths])
+        self.lstm = nn.LSTM(config.lstm_inputs, config.hidden_size, batch_first=True)
         self.head = nn.Linear(config.hidden_size, config.output_size + len(config.ends_ahead))
         # torch's LSTM adds two bias vectors where the paper's has one: the second stays 0 and is not trained.
         bias, second = self.lstm.get_parameter("bias_ih_l0"), self.lstm.get_parameter("bias_hh_l0")
@@ -111,7 +129,9 @@ class MDNRNN(nn.Module):
             later = z.new_zeros(len(z), z.shape[1] - 1, 1)
             inputs.append(torch.cat([memory.restart().unsqueeze(1), later], dim=1))  # (B, T, 1)
         state = (memory.h.unsqueeze(0), memory.c.unsqueeze(0))
-        hidden, (h, c) = self.lstm(torch.cat(inputs, dim=-1), state)
+        given = torch.cat(inputs, dim=-1)
+        layers = [part for layer in self.embedding for part in (layer.weight.t(), layer.bias)]
+        hidden, (h, c) = self.lstm(_with_embedding(layers, given), state)
         return hidden, Recurrent(h[0], c[0])
 
     def predict(self, hidden: Tensor) -> Prediction:
@@ -130,6 +150,11 @@ class MDNRNN(nn.Module):
             self.lstm.get_parameter("bias_ih_l0").detach().clone(),
             self.head.weight.detach()[order].t().contiguous(),
             self.head.bias.detach()[order],
+            tuple(
+                part.detach().clone().contiguous()
+                for layer in self.embedding
+                for part in (layer.weight.t(), layer.bias)
+            ),
         )
 
 
@@ -140,21 +165,38 @@ class TickWeights(NamedTuple):
     K components runs along Z, which lies side by side.
     """
 
-    gates: Tensor  # (Z + A + N, 4N), or one row more; gates in torch's order: input, forget, cell, output
+    gates: Tensor  # (inputs + N, 4N), inputs as `lstm_inputs`; gates in torch's order: input, forget, cell, output
     gates_bias: Tensor  # (4N,)
     head: Tensor  # (N, outputs)
     head_bias: Tensor  # (outputs,)
+    embedding: tuple[Tensor, ...] = ()  # of each layer before the LSTM its weights (in, out) and bias (out,)
 
 
 def advance(weights: TickWeights, z: Tensor, action: Tensor, memory: Recurrent) -> Recurrent:
     """One LSTM step on what was seen and done: z (B, Z), action (B, A). A pure function of its arguments."""
-    parts = [z, action, memory.h]
-    if len(weights.gates) > z.shape[-1] + action.shape[-1] + memory.h.shape[-1]:
-        parts.insert(2, memory.restart())
-    inputs = torch.cat(parts, dim=-1)  # (B, Z + A + N), one more with the restart flag
+    parts, units = [z, action], memory.h.shape[-1]
+    told = len(weights.embedding[0]) if weights.embedding else len(weights.gates) - units
+    if told > z.shape[-1] + action.shape[-1]:
+        parts.append(memory.restart())
+    if weights.embedding:
+        parts = [_with_embedding(weights.embedding, torch.cat(parts, dim=-1))]
+    inputs = torch.cat([*parts, memory.h], dim=-1)  # (B, inputs + N)
     i, f, g, o = torch.addmm(weights.gates_bias, inputs, weights.gates).chunk(4, dim=-1)
     c = torch.sigmoid(f) * memory.c + torch.sigmoid(i) * _tanh(g)
     return Recurrent(torch.sigmoid(o) * _tanh(c), c)
+
+
+def _with_embedding(layers: Sequence[Tensor], given: Tensor) -> Tensor:
+    """What M is given (..., I), and beside it what the layers make of it: (..., I + E), without any (..., I).
+
+    `layers` are weights (in, out) and a bias (out,) for each, as in `TickWeights`.
+    """
+    if not layers:
+        return given
+    seen = given
+    for weight, bias in zip(layers[::2], layers[1::2], strict=True):
+        seen = F.silu(F.linear(seen, weight.t(), bias))
+    return torch.cat([given, seen.to(given.dtype)], dim=-1)
 
 
 def _tanh(x: Tensor) -> Tensor:

@@ -124,7 +124,7 @@ def _begins_at(work: Work, round: int) -> np.ndarray | None:
     A C of another shape is nothing to begin at, unless a hidden layer is what comes to it and it learns by gradient.
     """
     if round == 0:
-        path = work.run.start("controller") if work.experiment.start else None
+        path = work.run.start("controller") if work.experiment.begins_at_memory else None
     else:
         path = work.run.controller(round - 1)
     if path is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from worldmodels.pipeline.start import taken
 from worldmodels.pipeline.work import Parts
 from worldmodels.report.data import Round, RunData, Scores, read_run, scores
 from worldmodels.report.lenient import mapping, whole
@@ -110,11 +111,10 @@ def _start(run: RunFolder) -> str:
     if not run.start_record.exists():
         return ""
     record = mapping(read_json(run.start_record))
-    what = "V, M and C" if record.get("with_c") else "V and M"
     frames = count(whole(record.get("game_steps")) or 0)
     return (
-        f"\n- It began at {what} of `{record.get('run')}`: {frames} of the frames are those, and the time below is "
-        f"without theirs. They were made by `{record.get('command')}`."
+        f"\n- It began at {taken(record)} of `{record.get('run')}`: {frames} of the frames are those, and the time "
+        f"below is without theirs. They were made by `{record.get('command')}`."
     )
 
 

@@ -15,7 +15,8 @@ from worldmodels.rollouts.exploration import Policy
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.seeds import stream
 
-EXPLORATIONS = ("random-networks", "random-walk", "held-actions", "varied-holds", "strafing")
+OF_START = "start"  # no exploration: the games of the run at which this one begins
+EXPLORATIONS = ("random-networks", "random-walk", "held-actions", "varied-holds", "strafing", OF_START)
 LOOK_EVERY = 16  # ticks between two looks at how many episodes have ended
 CROWDED = 0.75  # share of a policy's episodes that must be running, or it forgets the ended ones
 TRIES = 50  # seeds for one episode: where all of them end early, `shortest` is wrong
@@ -27,7 +28,8 @@ class CollectConfig:
 
     first_episodes: int = 10_000  # of random exploration
     first_ticks: int = 1000  # actions after which these are cut off
-    # Who plays the first round: random-networks, random-walk, held-actions, varied-holds or strafing.
+    # Who plays the first round: random-networks, random-walk, held-actions, varied-holds or strafing. With "start"
+    # nobody: all games of the run that --start names are learnt from instead.
     exploration: str = "random-networks"
     shortest: int = 0  # episodes of that round with no more ticks are dropped, and others played for them
     trials: int = 16  # whole episodes of each later round, played by C without noise

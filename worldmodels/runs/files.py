@@ -50,6 +50,20 @@ def write_atomically(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def link(source: Path, path: Path) -> None:
+    """Give a whole file, which nobody changes, a second name; where no link can be made, a copy.
+
+    What is there under that name already stays.
+    """
+    if path.exists():
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.link(source, path)
+    except OSError:
+        write_atomically(path, source.read_bytes())
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON. NaN and infinities raise ValueError: JSON has no such numbers."""
     write_atomically(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
