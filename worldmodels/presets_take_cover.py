@@ -10,7 +10,7 @@ from worldmodels.evolution.evolve import EvolutionConfig
 from worldmodels.experiments import Experiment, RoundsConfig
 from worldmodels.memory.mdn_rnn import MDNRNNConfig
 from worldmodels.memory.train import MemoryTraining
-from worldmodels.rollouts.collect import CollectConfig
+from worldmodels.rollouts.collect import OF_START, CollectConfig
 from worldmodels.vision.train import VisionTraining
 from worldmodels.vision.vae import VAEConfig
 from worldmodels.worlds.dream_tick import DreamConfig
@@ -128,4 +128,31 @@ def take_cover_rounds() -> Experiment:
         dream=replace(gradient.dream, openings=0.5, dropout=0.1),
         evolution=replace(gradient.evolution, afresh=False),
         evaluation=replace(gradient.evaluation, episodes=1000),
+    )
+
+
+def take_cover_embedded() -> Experiment:
+    """Four rounds on from a run of `rounds`, two hours on two cores: another M on its V and its games, and another C.
+
+    M sees what it is given through two layers of its own, and is asked what is coming as well as what comes next. C has
+    a hidden layer from the beginning. `--start` names that run where it is not in runs/take-cover-rounds.
+    """
+    before = take_cover_rounds()
+    return replace(
+        before,
+        preset="embedded",
+        start="runs/take-cover-rounds",
+        start_with="vision",
+        rounds=RoundsConfig(
+            count=4,
+            vision_steps=(0,),
+            memory_steps=(8000, 2500),
+            generations=(120, 80),
+            horizons=(2100,),
+            hidden=(64,),
+        ),
+        collect=replace(before.collect, exploration=OF_START, batch=64),
+        mdn_rnn=replace(before.mdn_rnn, embedding=(512, 256), ends_ahead=(8, 16, 32)),
+        memory=replace(before.memory, ahead_weight=0.5),
+        evaluation=replace(before.evaluation, batch=64),
     )
