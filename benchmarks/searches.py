@@ -57,19 +57,28 @@ def main() -> None:
     parser.add_argument("--round", type=int, help="whose M dreams (default: the last one with a C)")
     parser.add_argument("--temperature", type=float, help="of the dreams (default: the run's)")
     parser.add_argument("--generations", type=int, help="of a search (default: the run's)")
+    parser.add_argument(
+        "--horizon", type=int, help="ticks after which a dream begins anew (default: the run's)"
+    )
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 2], help="of random numbers")
     parser.add_argument("--episodes", type=int, default=128, help="of the actual game for each C")
     parser.add_argument("--backend", help='who plays them (default: "sketch" where the game has it)')
     options = parser.parse_args()
     refuse_less_than_one(
-        generations=options.generations, episodes=options.episodes, streams=min(options.streams)
+        generations=options.generations,
+        horizon=options.horizon,
+        episodes=options.episodes,
+        streams=min(options.streams),
     )
     work = open_run(run_folder(options.run), "cpu")
     refuse_released(work.run, "trained on", unless_copy=True)
     round = work.best().round if options.round is None else options.round
     if not 0 <= round < work.experiment.rounds.count:
         raise UserError(f"--round must lie in 0..{work.experiment.rounds.count - 1}, got {round}")
-    changed = replace(work, experiment=with_settings(work.experiment, options.settings))
+    experiment = with_settings(work.experiment, options.settings)
+    if options.horizon is not None:
+        experiment = replace(experiment, rounds=replace(experiment.rounds, horizons=(options.horizon,)))
+    changed = replace(work, experiment=experiment)
     told = {
         "round": round,
         "temperature": checked_temperature(
@@ -79,6 +88,8 @@ def main() -> None:
     }
     folder = work.run.path / "searches" / options.name
     asked = {**told, "settings": sorted(options.settings)}
+    if options.horizon is not None:
+        asked["horizon"] = options.horizon
     record = folder / "asked.json"
     if record.exists() and read_json(record) != asked:
         raise UserError(f"{folder} has the Cs of other settings ({record}): choose another NAME")

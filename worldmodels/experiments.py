@@ -182,6 +182,10 @@ class Experiment:
         """How a round's C is sought."""
         return at_round(self.rounds.searches or (self.evolution.search,), round)
 
+    def whole_dream(self, round: int) -> int:
+        """Ticks of the dreams in which a round's C is scored and shown in the end; it may know shorter ones only."""
+        return max(self.dream.horizon, at_round(self.rounds.horizons, round))
+
     def posterior(self, round: int) -> float:
         """With which share of V's standard deviation a round's M learns from latents."""
         return at_round(self.rounds.posteriors or (self.memory.posterior,), round)

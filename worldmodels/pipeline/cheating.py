@@ -13,7 +13,6 @@ import torch
 
 from worldmodels.controller.linear import act
 from worldmodels.evolution.controllers import load_controller
-from worldmodels.experiments import at_round
 from worldmodels.pipeline.media import FILM, FILM_SCALE, decode
 from worldmodels.pipeline.work import Parts, Work
 from worldmodels.report.pictures import Pane, side_by_side
@@ -77,7 +76,7 @@ def write_film(work: Work, parts: Parts, temperature: float, path: Path) -> None
 @torch.no_grad()
 def dreamt(work: Work, parts: Parts, temperature: float) -> Shown:
     """The middle one of several dreams, from openings of the actual game; pictures are latents (T + 1, Z)."""
-    horizon = at_round(work.experiment.rounds.horizons, parts.round)
+    horizon = work.experiment.whole_dream(parts.round)
     config = replace(work.experiment.dream, temperature=temperature, horizon=horizon, openings=1.0)
     world: DreamWorld = work.dream(parts.round, parts.memory, parts.config.features, config)
     seen = world.reset([stream(work.experiment.seed, "media", "cheating", i) for i in range(TRIED)])

@@ -17,7 +17,6 @@ from worldmodels.evaluation.score import (
     score_dream,
     score_policy,
 )
-from worldmodels.experiments import at_round
 from worldmodels.pipeline.media import FILM, film_dream, film_drive, make_media, openings
 from worldmodels.pipeline.stage import Done
 from worldmodels.pipeline.work import Parts, Work
@@ -105,11 +104,8 @@ def random_score(work: Work, episodes: int, seed: int) -> dict:
 
 def dream_score(work: Work, parts: Parts, episodes: int, seed: int, temperature: float) -> dict:
     """C's score in its dream, as `worldmodels evaluate --world dream --json` prints it."""
-    grown = at_round(
-        work.experiment.rounds.horizons, parts.round
-    )  # C knows longer dreams than the first ones
-    dream = work.experiment.dream
-    config = replace(dream, temperature=temperature, horizon=max(dream.horizon, grown))
+    ticks = work.experiment.whole_dream(parts.round)
+    config = replace(work.experiment.dream, temperature=temperature, horizon=ticks)
     world = work.dream(parts.round, parts.memory, parts.config.features, config)
     score = score_dream(world, work.spec.name, parts.config, parts.parameters, episodes, seed)
     return score.as_json(

@@ -243,8 +243,10 @@ def evolve_round(work: Work, round: int) -> Done:
     searches = at_round(experiment.rounds.ensemble, round)
     played = searches * generations * ticks_of_generation(experiment, round, score["ticks"])
     steps = evolution_steps(work, round)
+    digits = 0 if score["mean"] >= 100 else 1
+    earned = f"{score['mean']:.{digits}f} ± {score['standard_error']:.{digits}f}"
     return Done(
-        f"C earns {score['mean']:.0f} ± {score['standard_error']:.0f} in {score['ticks']} ticks of its dream"
+        f"C earns {earned} in {score['ticks']} ticks of its dream"
         + "".join(f", {other['mean']:.0f} in that of another M" for other in score.get("others", ()))
         + (f"; it was evolved in {steps:,} steps of the actual game" if steps else ""),
         steps or played,
