@@ -106,7 +106,7 @@ def learn(work: Work, round: int, steps: int) -> None:
     train_memory(
         work.run,
         experiment.mdn_rnn,
-        replace(experiment.memory, steps=steps, posterior=experiment.posterior(round)),
+        replace(experiment.learning(round), steps=steps),
         work.latents(round, with_mirrored=experiment.mirror),
         round=round,
         seed=experiment.seed,

@@ -46,6 +46,7 @@ class RoundsConfig:
     temperatures: tuple[float, ...] = ()  # of the dreams; empty: dream.temperature in every round
     searches: tuple[str, ...] = ()  # as evolution.search, of each round; empty: that in every round
     ensemble: tuple[int, ...] = (1,)  # searches from other random numbers; C's output is the mean of theirs
+    memory_rates: tuple[float, ...] = ()  # as memory.learning_rate, of each round; empty: that in every round
     posteriors: tuple[float, ...] = ()  # as memory.posterior, of each round; empty: that in every round
     hidden: tuple[int, ...] = ()  # as controller.hidden, of each round; empty: that in every round
     noises: tuple[float, ...] = ()  # as noise.sigma, with which a round collects; empty: that in every round
@@ -53,6 +54,8 @@ class RoundsConfig:
     def __post_init__(self) -> None:
         if any(not 0 < temperature < float("inf") for temperature in self.temperatures):
             raise ValueError(f"rounds.temperatures must be positive numbers, got {self.temperatures}")
+        if any(not 0 < rate < float("inf") for rate in self.memory_rates):
+            raise ValueError(f"rounds.memory_rates must be positive numbers, got {self.memory_rates}")
         if any(not 0 <= posterior <= 1 for posterior in self.posteriors):
             raise ValueError(f"rounds.posteriors must lie in [0, 1], got {self.posteriors}")
         if any(not 0 <= noise < float("inf") for noise in self.noises):
@@ -154,6 +157,10 @@ class Experiment:
                     f"rounds.ensemble {self.rounds.ensemble} puts the hidden units of several Cs side by side, which "
                     "no later round can go on with: give it a 1 in all rounds but the last, or type --evolution.afresh"
                 )
+            try:
+                self.learning(round)
+            except ValueError as error:
+                raise ValueError(f"rounds.memory_rates {self.rounds.memory_rates}: {error}") from error
             search, dreamers = self.search(round), at_round(self.rounds.dreamers, round)
             try:
                 replace(self.evolution, search=search)
@@ -186,9 +193,13 @@ class Experiment:
         """Ticks of the dreams in which a round's C is scored and shown in the end; it may know shorter ones only."""
         return max(self.dream.horizon, at_round(self.rounds.horizons, round))
 
-    def posterior(self, round: int) -> float:
-        """With which share of V's standard deviation a round's M learns from latents."""
-        return at_round(self.rounds.posteriors or (self.memory.posterior,), round)
+    def learning(self, round: int) -> MemoryTraining:
+        """How a round's M learns, but for how long."""
+        return replace(
+            self.memory,
+            learning_rate=at_round(self.rounds.memory_rates or (self.memory.learning_rate,), round),
+            posterior=at_round(self.rounds.posteriors or (self.memory.posterior,), round),
+        )
 
     def exploring(self, round: int) -> ActionNoise:
         """The noise with which the C of the round before explores in a round."""

@@ -11,17 +11,33 @@ import pytest
 
 from worldmodels.cli import main
 from worldmodels.experiments import RoundsConfig
+from worldmodels.pipeline.work import open_run
 from worldmodels.presets import preset
+from worldmodels.runs.folder import RunFolder
 
 
 def test_a_schedule_holds_on_and_without_one_every_round_learns_alike():
     experiment = preset("toy", "demo")
     scheduled = replace(experiment, rounds=replace(experiment.rounds, posteriors=(1.0, 0.3)))
-    assert [scheduled.posterior(round) for round in range(3)] == [1.0, 0.3, 0.3]
+    assert [scheduled.learning(round).posterior for round in range(3)] == [1.0, 0.3, 0.3]
     less = replace(experiment, memory=replace(experiment.memory, posterior=0.5))
-    assert [less.posterior(round) for round in range(2)] == [0.5, 0.5]
+    assert [less.learning(round).posterior for round in range(2)] == [0.5, 0.5]
     with pytest.raises(ValueError, match=r"rounds.posteriors must lie in \[0, 1\], got \(1.0, 1.1\)"):
         RoundsConfig(posteriors=(1.0, 1.1))
+
+
+def test_an_m_that_is_trained_on_may_learn_more_slowly():
+    experiment = preset("toy", "demo")
+    first = experiment.memory.learning_rate
+    slower = replace(experiment, rounds=replace(experiment.rounds, memory_rates=(first, first / 4)))
+    assert [slower.learning(round).learning_rate for round in range(3)] == [first, first / 4, first / 4]
+    assert replace(slower.learning(2), learning_rate=first) == experiment.memory
+    assert experiment.learning(1) == experiment.memory
+    with pytest.raises(ValueError, match=r"rounds.memory_rates must be positive numbers, got \(0.0,\)"):
+        RoundsConfig(memory_rates=(0.0,))
+    too_slow = replace(experiment.rounds, memory_rates=(first, experiment.memory.final_learning_rate / 2))
+    with pytest.raises(ValueError, match=r"rounds.memory_rates .* learning rates must fall"):
+        replace(experiment, rounds=too_slow)
 
 
 def test_a_round_explores_with_its_own_noise_on_as_many_episodes():
@@ -37,7 +53,8 @@ def test_a_round_explores_with_its_own_noise_on_as_many_episodes():
 
 
 @pytest.mark.parametrize(
-    ("schedule", "settings"), [("posteriors", ("1.0", "0.0")), ("noises", ("0.3", "0.9"))]
+    ("schedule", "settings"),
+    [("posteriors", ("1.0", "0.0")), ("noises", ("0.3", "0.9")), ("memory_rates", ("RATE", "1e-3"))],
 )
 def test_a_rounds_own_setting_changes_its_m_and_none_before(
     schedule: str,
@@ -47,9 +64,10 @@ def test_a_rounds_own_setting_changes_its_m_and_none_before(
     tiny: list[str],
     one_thread: Callable[[], Any],
 ):
-    run = tmp_path / "run"
+    run, rate = tmp_path / "run", str(open_run(RunFolder(toy_run)).experiment.memory.learning_rate)
+    given = [rate if setting == "RATE" else setting for setting in settings]
     with one_thread():
-        assert main(["train", "toy", "--run", str(run), *tiny, f"--rounds.{schedule}", *settings]) == 0
+        assert main(["train", "toy", "--run", str(run), *tiny, f"--rounds.{schedule}", *given]) == 0
     first, second = "memory/round-00.safetensors", "memory/round-01.safetensors"
     assert (run / first).read_bytes() == (toy_run / first).read_bytes()
     assert (run / second).read_bytes() != (toy_run / second).read_bytes()

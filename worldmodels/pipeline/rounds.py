@@ -188,7 +188,7 @@ def memory_round(work: Work, round: int) -> Done:
     if at_round(rounds.memory_steps, round) == 0:
         take_over(work, "memory", work.run.memory(round))
         return Done(f"M is that of {experiment.start}", 0, "steps")
-    training = replace(experiment.memory, posterior=experiment.posterior(round))
+    training = experiment.learning(round)
     _, sha256 = work.vision(round)
     latents = work.latents(round, with_mirrored=experiment.mirror)
     steps = 0
