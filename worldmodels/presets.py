@@ -15,8 +15,8 @@ from worldmodels.memory.train import MemoryTraining
 from worldmodels.presets_take_cover import (
     take_cover_best,
     take_cover_demo,
-    take_cover_embedded,
     take_cover_gradient,
+    take_cover_moments,
     take_cover_paper,
     take_cover_rounds,
 )
@@ -188,7 +188,7 @@ PRESETS: dict[str, dict[str, Callable[[], Experiment]]] = {
         "best": take_cover_best,
         "gradient": take_cover_gradient,
         "rounds": take_cover_rounds,
-        "embedded": take_cover_embedded,
+        "moments": take_cover_moments,
     },
     "toy": {"demo": toy_demo},
 }
