@@ -134,8 +134,8 @@ def take_cover_rounds() -> Experiment:
 def take_cover_moments() -> Experiment:
     """Two rounds on from a run of `rounds`, an hour on two cores: dreams of 64 ticks, from moments of all its games.
 
-    Such a dream still knows the fireballs that were seen in the game; what it makes up by itself is vaguer, and a C that
-    learns in it learns to be cheated. The critic says what comes after. `--start` names the run where it is not in
+    Such a dream still knows the fireballs that were seen in the game; what it makes up by itself is vaguer, and a C
+    that learns in it is cheated more. The critic says what comes after. `--start` names the run where it is not in
     runs/take-cover-rounds.
     """
     before = take_cover_rounds()
