@@ -40,6 +40,14 @@ def test_an_m_that_is_trained_on_may_learn_more_slowly():
         replace(experiment, rounds=too_slow)
 
 
+def test_a_c_is_scored_in_whole_dreams_where_it_has_learnt_in_short_ones():
+    experiment = preset("take-cover", "moments")
+    assert experiment.rounds.horizons == (64,)
+    assert experiment.whole_dream(1) == 2100
+    longer = replace(experiment, dream=replace(experiment.dream, horizon=50))
+    assert longer.whole_dream(0) == 64
+
+
 def test_a_round_explores_with_its_own_noise_on_as_many_episodes():
     experiment = preset("car-racing", "dream")
     scheduled = replace(experiment, rounds=replace(experiment.rounds, noises=(0.5, 0.3, 0.1)))
