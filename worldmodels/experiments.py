@@ -11,7 +11,7 @@ from worldmodels.evolution.evolve import EvolutionConfig
 from worldmodels.evolution.ppo import GradientConfig
 from worldmodels.memory.mdn_rnn import MDNRNNConfig
 from worldmodels.memory.train import MemoryTraining
-from worldmodels.rollouts.collect import OF_START, CollectConfig
+from worldmodels.rollouts.collect import CollectConfig
 from worldmodels.vision.train import VisionTraining
 from worldmodels.vision.vae import VAEConfig
 from worldmodels.worlds.dream_tick import DreamConfig
@@ -116,10 +116,8 @@ class Experiment:
             raise ValueError(f"action_repeat must be at least 1, got {self.action_repeat}")
         if self.start_with not in STARTS_WITH:
             raise ValueError(f"start_with must be {' or '.join(STARTS_WITH)}, got {self.start_with!r}")
-        if self.collect.exploration == OF_START and not self.start:
-            raise ValueError(
-                f"collect.exploration {OF_START} takes the games of another run: name it by --start"
-            )
+        if self.collect.takes_games and not self.start:
+            raise ValueError("collect.exploration start takes the games of another run: name it by --start")
         if not self.save_every >= 0:
             raise ValueError(f"save_every must not be negative, got {self.save_every}")
         for name, comes in (("vision_steps", bool(self.start)), ("memory_steps", self.begins_at_memory)):

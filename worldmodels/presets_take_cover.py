@@ -10,7 +10,7 @@ from worldmodels.evolution.evolve import EvolutionConfig
 from worldmodels.experiments import Experiment, RoundsConfig
 from worldmodels.memory.mdn_rnn import MDNRNNConfig
 from worldmodels.memory.train import MemoryTraining
-from worldmodels.rollouts.collect import OF_START, CollectConfig
+from worldmodels.rollouts.collect import CollectConfig
 from worldmodels.vision.train import VisionTraining
 from worldmodels.vision.vae import VAEConfig
 from worldmodels.worlds.dream_tick import DreamConfig
@@ -151,7 +151,7 @@ def take_cover_moments() -> Experiment:
             horizons=(64,),
             hidden=(192,),  # those of the C at which it begins, the mean of three with 64 each
         ),
-        collect=replace(before.collect, exploration=OF_START, batch=64),
+        collect=replace(before.collect, exploration="start", batch=64),
         dream=replace(before.dream, openings=0.1, starts=8192),
         evaluation=replace(before.evaluation, batch=64),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from worldmodels.errors import UserError
 from worldmodels.pipeline.start import frames_at_start
 from worldmodels.pipeline.work import Work
-from worldmodels.rollouts.collect import OF_START
 from worldmodels.runs.checkpoint import load_checkpoint
 from worldmodels.runs.files import read_json
 from worldmodels.runs.folder import command_for
@@ -19,7 +18,7 @@ def count_frames(work: Work, round: int) -> int:
     What was played before this round stands in the record of the one before: its episodes may have been deleted.
     """
     store = work.store(round)
-    if round == 0 and work.experiment.collect.exploration == OF_START:
+    if round == 0 and work.experiment.collect.takes_games:
         return frames_at_start(work)  # its games are those of the start
     played = sum(store.game_steps(index) for index in store.indices())
     if round == 0:

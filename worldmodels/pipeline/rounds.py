@@ -17,7 +17,7 @@ from worldmodels.pipeline.growing import grow, ticks_of_generation
 from worldmodels.pipeline.stage import Done
 from worldmodels.pipeline.start import memory_at_start, take_games, take_over, vision_at_start
 from worldmodels.pipeline.work import Work
-from worldmodels.rollouts.collect import OF_START, collect
+from worldmodels.rollouts.collect import collect
 from worldmodels.rollouts.exploration import Policy, RandomNetworks, RandomWalk
 from worldmodels.rollouts.held_actions import HeldActions, Strafing, VariedHolds
 from worldmodels.rollouts.latents import mirrored
@@ -45,7 +45,7 @@ def collect_round(work: Work, round: int) -> Done:
     more, and they are all that is played.
     """
     config, store = work.experiment.collect, work.store(round)
-    if round == 0 and config.exploration == OF_START:
+    if round == 0 and config.takes_games:
         episodes = take_games(work)
         frames = count_frames(work, round)
         write_json(work.run.collected(round), {"episodes": episodes, "game_steps": frames})

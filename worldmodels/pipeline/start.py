@@ -16,7 +16,6 @@ from worldmodels.memory.train import read_memory
 from worldmodels.pipeline.work import Work, open_run
 from worldmodels.report.data import read_run
 from worldmodels.report.lenient import mapping, whole
-from worldmodels.rollouts.collect import OF_START
 from worldmodels.rollouts.latents import mirrored
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.checkpoint import load_checkpoint
@@ -60,7 +59,7 @@ def keep_start(run: RunFolder, experiment: Experiment) -> None:
             f"V and M of --start {experiment.start} are built otherwise ({'; '.join(differing[:3])}): give this run "
             "the same settings, or for another M type --start-with vision"
         )
-    if experiment.collect.exploration == OF_START:
+    if experiment.collect.takes_games:
         refuse_without_games(source, experiment)
     paths = {
         "vision": source.run.vision(source.vision_round(parts.round)),
@@ -76,7 +75,7 @@ def keep_start(run: RunFolder, experiment: Experiment) -> None:
         "with_c": experiment.begins_at_memory
         and leads_to(parts.config, experiment, 0)
         and not experiment.evolution.afresh,
-        "with_games": experiment.collect.exploration == OF_START,
+        "with_games": experiment.collect.takes_games,
         "command": read_json(source.run.experiment).get("command"),
         "game_steps": read_run(source.run).frames or 0,
         "sha256": sha256,

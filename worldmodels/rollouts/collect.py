@@ -15,8 +15,7 @@ from worldmodels.rollouts.exploration import Policy
 from worldmodels.rollouts.store import EpisodeStore
 from worldmodels.runs.seeds import stream
 
-OF_START = "start"  # no exploration: the games of the run at which this one begins
-EXPLORATIONS = ("random-networks", "random-walk", "held-actions", "varied-holds", "strafing", OF_START)
+EXPLORATIONS = ("random-networks", "random-walk", "held-actions", "varied-holds", "strafing", "start")
 LOOK_EVERY = 16  # ticks between two looks at how many episodes have ended
 CROWDED = 0.75  # share of a policy's episodes that must be running, or it forgets the ended ones
 TRIES = 50  # seeds for one episode: where all of them end early, `shortest` is wrong
@@ -29,7 +28,7 @@ class CollectConfig:
     first_episodes: int = 10_000  # of random exploration
     first_ticks: int = 1000  # actions after which these are cut off
     # Who plays the first round: random-networks, random-walk, held-actions, varied-holds or strafing. With "start"
-    # nobody: all games of the run that --start names are learnt from instead.
+    # nobody: all games of the run at which this one begins are learnt from instead.
     exploration: str = "random-networks"
     shortest: int = 0  # episodes of that round with no more ticks are dropped, and others played for them
     trials: int = 16  # whole episodes of each later round, played by C without noise
@@ -59,6 +58,11 @@ class CollectConfig:
             raise ValueError(f"collect.ticks must be numbers of at least 1, got {self.ticks}")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"collect.patience must be at least 1, got {self.patience}")
+
+    @property
+    def takes_games(self) -> bool:
+        """Whether the first round plays nothing and has the games of the run at which this one begins."""
+        return self.exploration == "start"
 
 
 @dataclass(frozen=True)
