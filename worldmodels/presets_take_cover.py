@@ -132,7 +132,7 @@ def take_cover_rounds() -> Experiment:
 
 
 def take_cover_moments() -> Experiment:
-    """Two rounds on from a run of `rounds`, an hour on two cores: dreams of 64 ticks, from moments of all its games.
+    """Two rounds on from a run of `rounds`, 35 minutes on two cores: dreams of 64 ticks, from moments of all its games.
 
     Such a dream still knows the fireballs that were seen in the game; what it makes up by itself is vaguer, and a C
     that learns in it is cheated more. The critic says what comes after. `--start` names the run where it is not in
