@@ -213,6 +213,7 @@ def test_the_games_of_the_start_are_those_of_the_first_round(toy_run: Path, anot
 
 def test_their_frames_are_counted_once(toy_run: Path, another_memory: Path):
     work, before = open_run(RunFolder(another_memory)), read_run(RunFolder(toy_run)).frames
+    assert before is not None
     assert count_frames(work, 0) == before
     own = sum(work.store(1).game_steps(index) for index in work.store(1).indices())
     assert own > 0

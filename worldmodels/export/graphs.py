@@ -56,8 +56,8 @@ class Ticker(nn.Module):
         self, z: Tensor, action: Tensor, h: Tensor, c: Tensor, uniform: Tensor, temperature: Tensor
     ) -> tuple[Tensor | None, ...]:
         """One tick."""
-        *parts, _ = TickWeights._fields
-        weights = TickWeights(*(self.get_buffer(name) for name in parts), tuple(self.layers))
+        gates, gates_bias, head, head_bias = (self.get_buffer(name) for name in TickWeights._fields[:4])
+        weights = TickWeights(gates, gates_bias, head, head_bias, tuple(self.layers))
         after = tick(self.config, weights, z, action, Recurrent(h, c), uniform, temperature)
         mixture = look_ahead(self.config, weights, after.memory).mixture
         return after.z, after.memory.h, after.memory.c, after.reward, after.end_logit, *mixture

@@ -129,9 +129,7 @@ class MDNRNN(nn.Module):
             later = z.new_zeros(len(z), z.shape[1] - 1, 1)
             inputs.append(torch.cat([memory.restart().unsqueeze(1), later], dim=1))  # (B, T, 1)
         state = (memory.h.unsqueeze(0), memory.c.unsqueeze(0))
-        given = torch.cat(inputs, dim=-1)
-        layers = [part for layer in self.embedding for part in (layer.weight.t(), layer.bias)]
-        hidden, (h, c) = self.lstm(_with_embedding(layers, given), state)
+        hidden, (h, c) = self.lstm(_with_embedding(self._layers(), torch.cat(inputs, dim=-1)), state)
         return hidden, Recurrent(h[0], c[0])
 
     def predict(self, hidden: Tensor) -> Prediction:
@@ -150,12 +148,16 @@ class MDNRNN(nn.Module):
             self.lstm.get_parameter("bias_ih_l0").detach().clone(),
             self.head.weight.detach()[order].t().contiguous(),
             self.head.bias.detach()[order],
-            tuple(
-                part.detach().clone().contiguous()
-                for layer in self.embedding
-                for part in (layer.weight.t(), layer.bias)
-            ),
+            tuple(part.detach().clone().contiguous() for part in self._layers()),
         )
+
+    def _layers(self) -> list[Tensor]:
+        """Of each layer before the LSTM its weights (in, out) and bias (out,)."""
+        layers = [f"embedding.{number}" for number in range(len(self.embedding))]
+        pairs = [
+            (self.get_parameter(f"{name}.weight"), self.get_parameter(f"{name}.bias")) for name in layers
+        ]
+        return [part for weight, bias in pairs for part in (weight.t(), bias)]
 
 
 class TickWeights(NamedTuple):
