@@ -67,7 +67,7 @@ def for_one_memory(experiment: Experiment, settings: list[str], round: int, step
     """The run's settings with others. M of the rounds before is not there, and that of this one grows from nothing."""
     changed = with_settings(experiment, settings, OF_A_MEMORY)
     before = [at_round(changed.rounds.memory_steps, r) for r in range(round)]
-    rounds = replace(changed.rounds, memory_steps=(*before, steps))
+    rounds = replace(changed.rounds, memory_steps=(*before, steps), memory_rates=())
     return consistent(replace(changed, rounds=rounds))
 
 

@@ -120,12 +120,15 @@ class Experiment:
             raise ValueError("collect.exploration start takes the games of another run: name it by --start")
         if not self.save_every >= 0:
             raise ValueError(f"save_every must not be negative, got {self.save_every}")
-        for name, comes in (("vision_steps", bool(self.start)), ("memory_steps", self.begins_at_memory)):
+        for name, comes, also in (
+            ("vision_steps", bool(self.start), ""),
+            ("memory_steps", self.begins_at_memory, " and --start-with is all"),
+        ):
             first = getattr(self.rounds, name)[0]
             if first < 1 and not comes:
                 raise ValueError(
                     f"rounds.{name} must begin above 0, got {first}: nothing is there before the first round unless "
-                    "--start names a run to begin at, and --start-with says all"
+                    f"--start names a run to begin at{also}"
                 )
         if self.rounds.memory_steps[0] < 1 and self.rounds.dreamers[0] > 1:
             raise ValueError(

@@ -143,12 +143,13 @@ def take_cover_moments() -> Experiment:
         before,
         preset="moments",
         start="runs/take-cover-rounds",
-        rounds=RoundsConfig(
+        rounds=replace(
+            before.rounds,
             count=2,
-            vision_steps=(0,),
             memory_steps=(0, 2000),
             generations=(200, 150),
             horizons=(64,),
+            ensemble=(1,),
             hidden=(192,),  # those of the C at which it begins, the mean of three with 64 each
         ),
         collect=replace(before.collect, exploration="start", batch=64),

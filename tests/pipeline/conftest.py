@@ -66,6 +66,21 @@ def toy_run(tmp_path_factory: pytest.TempPathFactory, one_thread: OneThread) -> 
     return run
 
 
+@pytest.fixture(scope="session")
+def begun_at_toy(
+    toy_run: Path, tmp_path_factory: pytest.TempPathFactory, one_thread: OneThread
+) -> Callable[..., Path]:
+    """begun_at_toy(*options): another small run that begins at that one, trained to its end."""
+
+    def trained(*options: str) -> Path:
+        run = tmp_path_factory.mktemp("start") / "run"
+        with one_thread():
+            assert main(["train", "toy", "--run", str(run), *TINY, "--start", str(toy_run), *options]) == 0
+        return run
+
+    return trained
+
+
 @pytest.fixture
 def toy_copy(toy_run: Path, tmp_path: Path) -> Path:
     """A copy of it to do damage to."""

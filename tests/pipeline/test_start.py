@@ -17,11 +17,11 @@ from worldmodels.evolution.controllers import load_controller
 from worldmodels.memory.train import read_memory
 from worldmodels.pipeline import growing
 from worldmodels.pipeline.frames import count_frames
-from worldmodels.pipeline.start import keep_start, leads_to, taken
+from worldmodels.pipeline.start import keep_start, leads_to
 from worldmodels.pipeline.work import open_run
 from worldmodels.presets import preset
 from worldmodels.report.data import read_run
-from worldmodels.runs.files import link, read_json
+from worldmodels.runs.files import read_json
 from worldmodels.runs.folder import RunFolder
 from worldmodels.vision.train import read_vision
 
@@ -29,20 +29,9 @@ UNTRAINED = ("--rounds.vision-steps", "0", "--rounds.memory-steps", "0")
 
 
 @pytest.fixture(scope="module")
-def gone_on(
-    toy_run: Path, tmp_path_factory: pytest.TempPathFactory, tiny: list[str], one_thread: Callable[[], Any]
-) -> Path:
+def gone_on(begun_at_toy: Callable[..., Path]) -> Path:
     """A run that begins at the small one and trains V and M in its second round alone; not to be written to."""
-    run = tmp_path_factory.mktemp("start") / "run"
-    schedules = ("--rounds.vision-steps", "0", "4", "--rounds.memory-steps", "0", "20")
-    with one_thread():
-        assert (
-            main(
-                ["train", "toy", "--run", str(run), *tiny, "--start", str(toy_run), "--seed", "7", *schedules]
-            )
-            == 0
-        )
-    return run
+    return begun_at_toy("--seed", "7", "--rounds.vision-steps", "0", "4", "--rounds.memory-steps", "0", "20")
 
 
 def test_without_steps_v_and_m_are_those_of_the_start_to_the_bit(toy_run: Path, gone_on: Path):
@@ -166,82 +155,6 @@ def test_a_release_is_a_start_too_and_its_card_says_so(offered: Path, tmp_path: 
     assert main(["release", str(run), "--name", "second", "--out", str(tmp_path)]) == 0
     card = (tmp_path / "second/README.md").read_text()
     assert "began at V, M and C of `pretrained:toy`" in card
-
-
-@pytest.fixture(scope="module")
-def another_memory(
-    toy_run: Path, tmp_path_factory: pytest.TempPathFactory, tiny: list[str], one_thread: Callable[[], Any]
-) -> Path:
-    """A run that takes V and the games of the small one, and has an M of another size."""
-    run = tmp_path_factory.mktemp("start") / "run"
-    taken = ("--start-with", "vision", "--collect.exploration", "start", "--mdn-rnn.hidden-size", "24")
-    schedules = ("--rounds.vision-steps", "0", "--rounds.memory-steps", "20")
-    command = ["train", "toy", "--run", str(run), *tiny, "--start", str(toy_run), *taken, *schedules]
-    with one_thread():
-        assert main(command) == 0
-    return run
-
-
-def test_with_v_alone_m_and_c_begin_at_nothing(toy_run: Path, another_memory: Path):
-    assert sorted(path.name for path in (another_memory / "start").iterdir()) == [
-        "record.json",
-        "vision.safetensors",
-    ]
-    source = (toy_run / "vision/round-01.safetensors").read_bytes()
-    assert (another_memory / "vision/round-00.safetensors").read_bytes() == source
-    assert read_memory(another_memory / "memory/round-00.safetensors", None)[0].config.hidden_size == 24
-    record = read_json(another_memory / "start/record.json")
-    assert (record["with_m"], record["with_c"], record["with_games"]) == (False, False, True)
-    assert taken(record) == "V and the games"
-
-
-def test_the_games_of_the_start_are_those_of_the_first_round(toy_run: Path, another_memory: Path):
-    ours, theirs = open_run(RunFolder(another_memory)), open_run(RunFolder(toy_run))
-    games = [(r, index) for r in range(2) for index in theirs.store(r).indices()]
-    assert ours.store(0).indices() == list(range(len(games)))
-    mirrored_too = theirs.experiment.mirror
-    for number, (r, index) in enumerate(games):
-        assert ours.store(0).path(number).samefile(theirs.store(r).path(index))
-        for end in ("", "-mirrored") if mirrored_too else ("",):
-            encoded = ours.store(0).path(number).name
-            here = another_memory / f"latents/round-00{end}" / encoded
-            there = toy_run / f"latents/round-{r:02d}{end}" / theirs.store(r).path(index).name
-            assert here.samefile(there), "what V made of it is not made again"
-    first = ours.latents(0, with_mirrored=False)
-    assert len(first) == len(games)
-
-
-def test_their_frames_are_counted_once(toy_run: Path, another_memory: Path):
-    work, before = open_run(RunFolder(another_memory)), read_run(RunFolder(toy_run)).frames
-    assert before is not None
-    assert count_frames(work, 0) == before
-    own = sum(work.store(1).game_steps(index) for index in work.store(1).indices())
-    assert own > 0
-    assert count_frames(work, 1) == before + own
-
-
-def test_games_that_were_taken_half_way_are_taken_to_the_end(another_memory: Path, tmp_path: Path):
-    run = Path(shutil.copytree(another_memory, tmp_path / "run"))
-    lost = run / "rollouts/round-00/episode-00001.npz"
-    whole = lost.read_bytes()
-    lost.unlink()
-    (run / "latents/round-00/episode-00001.npz").unlink()
-    assert main(["train", "toy", "--run", str(run)]) == 0
-    assert lost.read_bytes() == whole
-    assert (run / "latents/round-00/episode-00001.npz").exists()
-
-
-def test_a_copy_is_made_where_no_link_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def refuses(*_: object) -> None:
-        raise OSError("another disk")
-
-    monkeypatch.setattr("os.link", refuses)
-    (tmp_path / "a").write_bytes(b"whole")
-    link(tmp_path / "a", tmp_path / "folder/b")
-    assert (tmp_path / "folder/b").read_bytes() == b"whole"
-    (tmp_path / "a").write_bytes(b"other")
-    link(tmp_path / "a", tmp_path / "folder/b")
-    assert (tmp_path / "folder/b").read_bytes() == b"whole", "what is there stays"
 
 
 @pytest.mark.parametrize(

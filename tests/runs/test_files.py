@@ -12,7 +12,7 @@ import pytest
 
 from worldmodels.errors import UserError
 from worldmodels.runs import files
-from worldmodels.runs.files import atomic_file, read_json, write_atomically, write_json
+from worldmodels.runs.files import atomic_file, link, read_json, write_atomically, write_json
 
 KILLED_WHILE_WRITING = """
 import sys, time
@@ -135,3 +135,19 @@ def test_bad_json_is_one_sentence_with_the_command(tmp_path: Path):
         read_json(path)
     with pytest.raises(UserError, match="cannot be read"):
         read_json(tmp_path)
+
+
+def test_a_copy_is_made_where_no_link_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuses(*_: object) -> None:
+        raise OSError("another disk")
+
+    monkeypatch.setattr("os.link", refuses)
+    (tmp_path / "a").write_bytes(b"whole")
+    link(tmp_path / "a", tmp_path / "folder/b")
+    assert (tmp_path / "folder/b").read_bytes() == b"whole"
+    (tmp_path / "a").write_bytes(b"other")
+    link(tmp_path / "a", tmp_path / "folder/b")
+    assert (tmp_path / "folder/b").read_bytes() == b"whole", "what is there stays"
+    with pytest.raises(UserError, match="nothing not found"):
+        link(tmp_path / "nothing", tmp_path / "folder/c")
+    assert not (tmp_path / "folder/c").exists()

@@ -12,7 +12,6 @@ call. What is computed on the way could stay in the caches and does not count.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 from worldmodels.controller.linear import ControllerConfig
 from worldmodels.memory.mdn_rnn import MDNRNNConfig
@@ -83,13 +82,8 @@ def vision_step(config: VAEConfig, frames: int) -> Cost:
 def memory_weights(config: MDNRNNConfig) -> int:
     """Parameters of M that are trained."""
     units = config.hidden_size
-    before = sum((inputs + 1) * outputs for inputs, outputs in embedding(config))
+    before = sum((inputs + 1) * outputs for inputs, outputs in config.layers)
     return before + (config.lstm_inputs + units + 1) * 4 * units + (units + 1) * config.output_size
-
-
-def embedding(config: MDNRNNConfig) -> list[tuple[int, int]]:
-    """Numbers that come into each layer before M's LSTM, and that go out."""
-    return list(pairwise((config.input_size, *config.embedding)))
 
 
 def memory_step(config: MDNRNNConfig, sequences: int, ticks: int) -> Cost:
@@ -97,8 +91,8 @@ def memory_step(config: MDNRNNConfig, sequences: int, ticks: int) -> Cost:
 
     Nothing has to go back to what comes in: mu, logvar, noise and actions.
     """
-    units, layers = config.hidden_size, [2 * a * b for a, b in embedding(config)]
-    embedded = config.embedding[-1] if config.embedding else 0
+    units, layers = config.hidden_size, [2 * a * b for a, b in config.layers]
+    embedded = config.lstm_inputs - config.input_size
     inputs, rest = (
         2 * config.input_size * 4 * units + sum(layers[:1]),
         2 * (units + embedded) * 4 * units + sum(layers[1:]) + 2 * units * config.output_size,
@@ -112,7 +106,7 @@ def memory_step(config: MDNRNNConfig, sequences: int, ticks: int) -> Cost:
 def dream_tick(config: MDNRNNConfig, controller: ControllerConfig, dreams: int, population: int = 1) -> Cost:
     """One tick of so many dreams, and what C does in each of them."""
     size, units = config.latent_size, config.hidden_size
-    gates = 2 * (config.lstm_inputs + units) * 4 * units + sum(2 * a * b for a, b in embedding(config))
+    gates = 2 * (config.lstm_inputs + units) * 4 * units + sum(2 * a * b for a, b in config.layers)
     heads = 2 * units * config.output_size
     inputs = controller.hidden or controller.feature_size  # of C's last layer
     acting = 2 * (controller.feature_size * controller.hidden + inputs * controller.action_size)

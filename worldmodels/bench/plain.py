@@ -6,7 +6,6 @@ paper should recognise each line. Their weights are those of the production code
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -93,8 +92,7 @@ class PlainMemory(nn.Module):
     def __init__(self, config: MDNRNNConfig) -> None:
         super().__init__()
         self.config = config
-        widths = pairwise((config.input_size, *config.embedding))
-        self.embedding = nn.ModuleList([nn.Linear(before, after) for before, after in widths])
+        self.embedding = nn.ModuleList([nn.Linear(*sizes) for sizes in config.layers])
         self.cell = nn.LSTMCell(config.lstm_inputs, config.hidden_size)
         self.head = nn.Linear(config.hidden_size, config.output_size)
         self.cell.bias_hh.requires_grad_(False)  # the paper has one bias

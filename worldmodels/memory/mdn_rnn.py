@@ -51,6 +51,11 @@ class MDNRNNConfig:
         return self.latent_size + self.action_size + self.restart_flag
 
     @property
+    def layers(self) -> list[tuple[int, int]]:
+        """Numbers that come into each layer of the embedding, and that go out."""
+        return list(pairwise((self.input_size, *self.embedding)))
+
+    @property
     def lstm_inputs(self) -> int:
         """What the LSTM sees of a tick: these numbers, and beside them what the layers before it make of them."""
         return self.input_size + (self.embedding[-1] if self.embedding else 0)
@@ -100,8 +105,7 @@ class MDNRNN(nn.Module):
     def __init__(self, config: MDNRNNConfig) -> None:
         super().__init__()
         self.config = config
-        widths = pairwise((config.input_size, *config.embedding))
-        self.embedding = nn.ModuleList([nn.Linear(before, after) for before, after in widths])
+        self.embedding = nn.ModuleList([nn.Linear(*sizes) for sizes in config.layers])
         self.lstm = nn.LSTM(config.lstm_inputs, config.hidden_size, batch_first=True)
         self.head = nn.Linear(config.hidden_size, config.output_size + len(config.ends_ahead))
         # torch's LSTM adds two bias vectors where the paper's has one: the second stays 0 and is not trained.

@@ -53,7 +53,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 def link(source: Path, path: Path) -> None:
     """Give a whole file, which nobody changes, a second name; where no link can be made, a copy.
 
-    What is there under that name already stays.
+    What is there under that name already stays. Raises UserError where `source` cannot be read, or as `atomic_file`.
     """
     if path.exists():
         return
@@ -61,7 +61,7 @@ def link(source: Path, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.link(source, path)
     except OSError:
-        write_atomically(path, source.read_bytes())
+        write_atomically(path, read_whole(source))
 
 
 def write_json(path: Path, content: Any) -> None:
