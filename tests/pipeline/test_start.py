@@ -54,6 +54,25 @@ def test_a_c_is_gone_on_with_where_it_is_built_alike_or_gets_a_hidden_layer(gone
     assert not leads_to(replace(found, hidden=3), replace(experiment, evolution=gradient.evolution), 0)
 
 
+def test_heads_that_only_learning_asks_come_to_m_and_no_release_has_them(
+    begun_at_toy: Callable[..., Path], toy_run: Path, tmp_path: Path
+):
+    steps = ("--rounds.vision-steps", "0", "--rounds.memory-steps", "0", "4")
+    run = begun_at_toy("--mdn-rnn.latents-ahead", "2", "4", *steps)
+    begun, learnt = (read_memory(run / f"memory/round-{r:02d}.safetensors", None)[0] for r in (0, 1))
+    assert begun.config == read_memory(toy_run / "memory/round-01.safetensors", None)[0].config
+    assert learnt.config == replace(begun.config, latents_ahead=(2, 4))
+    (run / "controller/best.json").write_text(
+        (run / "controller/best.json").read_text().replace('"round": 0', '"round": 1')
+    )
+    assert main(["release", str(run), "--name", "headless", "--out", str(tmp_path)]) == 0
+    (path,) = (tmp_path / "headless/memory").iterdir()
+    released = read_memory(path, None)[0]
+    assert released.config == begun.config
+    assert torch.equal(released.head.weight, learnt.head.weight.half().float())
+    assert main(["evaluate", str(tmp_path / "headless"), "--episodes", "1"]) == 0
+
+
 def test_its_search_is_told_of_that_c(
     toy_run: Path, tmp_path: Path, tiny: list[str], monkeypatch: pytest.MonkeyPatch
 ):

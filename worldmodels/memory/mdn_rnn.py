@@ -14,7 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from worldmodels.memory.foresight import Foreseen, Foresight
 from worldmodels.memory.mixture import Mixture
+
+FORESIGHT = "foresight."  # with which the names of the weights of `latents_ahead` begin
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class MDNRNNConfig:
     restart_flag: bool = False  # one more input, as in the paper's Take Cover: 1 where an episode begins
     # More heads, which foretell whether the game ends within so many ticks; they shape h in training.
     ends_ahead: tuple[int, ...] = ()
+    # And more, which foretell z so many ticks on from what will be done until then, see `foresight.Foresight`.
+    latents_ahead: tuple[int, ...] = ()
     # SiLU units of layers, one after the other, through which the LSTM also sees what it is given; the paper has none.
     embedding: tuple[int, ...] = ()
 
@@ -42,6 +47,8 @@ class MDNRNNConfig:
             raise ValueError(f"mdn_rnn.reward_scale must be positive, got {self.reward_scale}")
         if any(ticks < 2 for ticks in self.ends_ahead):
             raise ValueError(f"mdn_rnn.ends_ahead must be 2 or more, got {self.ends_ahead}")
+        if any(ticks < 2 for ticks in self.latents_ahead):
+            raise ValueError(f"mdn_rnn.latents_ahead must be 2 or more, got {self.latents_ahead}")
         if any(units < 1 for units in self.embedding):
             raise ValueError(f"mdn_rnn.embedding must be 1 or more in every layer, got {self.embedding}")
 
@@ -108,6 +115,8 @@ class MDNRNN(nn.Module):
         self.embedding = nn.ModuleList([nn.Linear(*sizes) for sizes in config.layers])
         self.lstm = nn.LSTM(config.lstm_inputs, config.hidden_size, batch_first=True)
         self.head = nn.Linear(config.hidden_size, config.output_size + len(config.ends_ahead))
+        sizes = config.hidden_size, config.action_size, config.latent_size
+        self.foresight = nn.ModuleList([Foresight(ahead, *sizes) for ahead in config.latents_ahead])
         # torch's LSTM adds two bias vectors where the paper's has one: the second stays 0 and is not trained.
         bias, second = self.lstm.get_parameter("bias_ih_l0"), self.lstm.get_parameter("bias_hh_l0")
         with torch.no_grad():
@@ -115,6 +124,14 @@ class MDNRNN(nn.Module):
             bias.zero_()
             bias[config.hidden_size : 2 * config.hidden_size] = 1.0  # forget gate
         second.requires_grad_(False)
+
+    def begin_at(self, other: MDNRNN) -> None:
+        """Take the weights of another M; heads of `latents_ahead` stay as they are where it has others, or none."""
+        weights = other.state_dict()
+        if other.config.latents_ahead != self.config.latents_ahead:
+            shared = {name: weight for name, weight in weights.items() if not name.startswith(FORESIGHT)}
+            weights = shared | self.foresight.state_dict(prefix=FORESIGHT)
+        self.load_state_dict(weights)
 
     def initial(self, batch: int) -> Recurrent:
         """The empty memory with which an episode begins."""
@@ -139,6 +156,11 @@ class MDNRNN(nn.Module):
     def predict(self, hidden: Tensor) -> Prediction:
         """Read the heads off hidden states (..., N)."""
         return read_heads(self.config, self.head(hidden))
+
+    def foresee(self, hidden: Tensor, actions: Tensor) -> list[tuple[int, Foreseen]]:
+        """What the heads of `latents_ahead` foretell, and how many ticks ahead: hidden (B, T, N), actions (B, T, A)."""
+        heads = zip(self.config.latents_ahead, self.foresight, strict=True)
+        return [(ahead, head(hidden, actions)) for ahead, head in heads]
 
     def tick_weights(self) -> TickWeights:
         """The weights laid out for `tick`: one product for all gates, one for all heads."""

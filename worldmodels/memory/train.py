@@ -41,6 +41,7 @@ class MemoryTraining(AdamConfig):
     end_weight: float = 1.0  # of the cross-entropy of the end
     end_positive_weight: float = 10.0  # ends are rare
     ahead_weight: float = 1.0  # of the cross-entropy of each of `mdn_rnn.ends_ahead`
+    latents_weight: float = 1.0  # of the surprise of each of `mdn_rnn.latents_ahead`
     posterior: float = 1.0  # share of V's standard deviation with which latents are drawn; 0: the mean
     dropout: float = 0.0  # share of M's units that its heads do not see at a tick; in dreams `dream.dropout`
 
@@ -55,7 +56,7 @@ class MemoryTraining(AdamConfig):
         for name in ("reward_clip", "end_positive_weight"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"memory.{name} must be above 0, got {getattr(self, name)}")
-        for name in ("reward_weight", "end_weight", "ahead_weight"):
+        for name in ("reward_weight", "end_weight", "ahead_weight", "latents_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"memory.{name} must not be negative, got {getattr(self, name)}")
 
@@ -68,9 +69,9 @@ def memory_loss(
     "nll" is the paper's: mean negative log-likelihood of the next latent, per latent dimension, in nats. An
     ended episode's last frame is as real as the others, so its latent counts too. "reward" is the mean
     squared error in units of the reward scale, "end" the cross-entropy in nats, "ahead" the sum of those of
-    `ends_ahead`, "loss" the weighted sum that is minimised. `memory` is that before the first tick; None is
-    empty. With dropout the noise is (B, T + 1, Z + N), of whose last N those of the first T ticks say which
-    units the heads see.
+    `ends_ahead`, "foresight" the sum of the surprises of `latents_ahead`, "loss" the weighted sum that is
+    minimised. `memory` is that before the first tick; None is empty. With dropout the noise is
+    (B, T + 1, Z + N), of whose last N those of the first T ticks say which units the heads see.
     """
     size = model.config.latent_size
     z = batch.mu + training.posterior * torch.exp(0.5 * batch.logvar) * noise[..., :size]  # (B, T + 1, Z)
@@ -108,6 +109,13 @@ def memory_loss(
         error = mean(entropy.sum(dim=-1))
         parts["loss"] = parts["loss"] + training.ahead_weight * error
         parts["ahead"] = error.detach()
+    if foretold := model.foresee(hidden, batch.actions):
+        error = total.new_zeros(())
+        for ahead, foreseen in foretold:
+            weight = batch.weight[:, ahead - 1 :]
+            error = error + (foreseen.surprise(z[:, ahead:]) * weight).sum() / weight.sum().clamp(min=1)
+        parts["loss"] = parts["loss"] + training.latents_weight * error
+        parts["foresight"] = error.detach()
     return parts, memory
 
 
@@ -154,7 +162,7 @@ def train_memory(
     torch.manual_seed(stream(seed, "memory", round, "weights"))
     model = MDNRNN(config)
     if start is not None:
-        model.load_state_dict(start.state_dict())
+        model.begin_at(start)
     model.to(device)
     model.lstm.flatten_parameters()  # side by side, as cuDNN wants them, before anything holds on to their places
     draw = stream(seed, "memory", round, "batches")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from worldmodels.errors import UserError
+from worldmodels.memory.mdn_rnn import FORESIGHT
 from worldmodels.memory.train import load_memory
 from worldmodels.pipeline.model_card import model_card
 from worldmodels.pipeline.released import as_tiles
@@ -80,13 +81,16 @@ def _copy_parts(work: Work, parts: Parts, made: RunFolder) -> dict[str, str]:
 
 def _copy(path: Path, to: Path, kind: str, made_from: dict[str, str]) -> str:
     checkpoint = load_checkpoint(path, kind=kind)
-    weights = checkpoint.weights
+    weights, config = checkpoint.weights, checkpoint.config
+    if kind == "memory":  # heads that only learning asks, half as large as M itself, stay behind
+        weights = {name: weight for name, weight in weights.items() if not name.startswith(FORESIGHT)}
+        config = config | {"latents_ahead": []}
     if kind != "controller":  # which has a few hundred numbers: nothing would be saved
         weights = {name: halved(tensor) for name, tensor in weights.items()}
     return save_checkpoint(
         to,
         kind=kind,
-        config=checkpoint.config,
+        config=config,
         weights=weights,
         progress=checkpoint.progress,
         made_from=dict(made_from),

@@ -50,8 +50,10 @@ def keep_start(run: RunFolder, experiment: Experiment) -> None:
             f"--start {experiment.start} is a run of {source.experiment.game}, and this one is of {experiment.game}"
         )
     parts = source.best()
-    ours = {"vae.latent_size": experiment.vae.latent_size, "mdn_rnn": to_json(experiment.mdn_rnn)}
-    theirs = {"vae.latent_size": parts.vision.config.latent_size, "mdn_rnn": to_json(parts.memory.config)}
+    # Heads that only learning asks may come to an M, or leave it.
+    built = [to_json(replace(m, latents_ahead=())) for m in (experiment.mdn_rnn, parts.memory.config)]
+    ours = {"vae.latent_size": experiment.vae.latent_size, "mdn_rnn": built[0]}
+    theirs = {"vae.latent_size": parts.vision.config.latent_size, "mdn_rnn": built[1]}
     if not experiment.begins_at_memory:
         theirs["mdn_rnn"] = ours["mdn_rnn"]
     if differing := differences(theirs, ours):
