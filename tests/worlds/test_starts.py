@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from worldmodels.memory.mdn_rnn import MDNRNN, advance
 from worldmodels.rollouts.latents import LatentEpisode, StoredLatents
-from worldmodels.worlds.starts import Starts, gather_starts
+from worldmodels.worlds.starts import BRINK, Starts, gather_starts
 
 RandomLatents = Callable[..., LatentEpisode]
 
@@ -72,6 +72,21 @@ def test_later_moments_are_spread_over_all_ticks(memory: MDNRNN, random_latents:
         assert len(starts) - starts.openings == 8
         seen.update(moment_of(starts, row, episodes)[0] for row in range(starts.openings, len(starts)))
     assert seen[1] / seen.total() == pytest.approx(30 / 40, abs=0.08)
+
+
+@pytest.mark.parametrize("brink", [0.0, 0.5, 1.0])
+def test_a_share_of_them_lies_shortly_before_the_end_of_games_that_ended(
+    brink: float, memory: MDNRNN, random_latents: RandomLatents
+):
+    """And of these none in an episode that was cut off."""
+    lengths = (400, 500, 20)
+    episodes = [random_latents(length, seed, terminated=seed != 1) for seed, length in enumerate(lengths)]
+    starts = gather_starts(memory, episodes, 80, np.random.default_rng(0), brink)
+    assert len(starts) - starts.openings == 80
+    moments = [moment_of(starts, row, episodes) for row in range(starts.openings, len(starts))]
+    near = [(e, t) for e, t in moments if e != 1 and t >= lengths[e] - BRINK]
+    assert {e for e, _ in near} == {0, 2}
+    assert len(near) == pytest.approx(80 * (brink + (1 - brink) * 83 / 917), abs=6)
 
 
 def test_the_same_generator_gives_the_same_starts(memory: MDNRNN, random_latents: RandomLatents):

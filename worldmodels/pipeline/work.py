@@ -208,7 +208,9 @@ class Work:
 
     def dream(self, round: int, memory: MDNRNN, features: str, config: DreamConfig) -> DreamWorld:
         """The dream of a round's M, beginning from the episodes stored until then."""
-        return self.dream_from(self.starts(round, memory, config.starts), memory, features, config)
+        return self.dream_from(
+            self.starts(round, memory, config.starts, config.brink), memory, features, config
+        )
 
     def dream_from(self, starts: Starts, memory: MDNRNN, features: str, config: DreamConfig) -> DreamWorld:
         """The dream of an M of this run, beginning at these moments."""
@@ -218,12 +220,15 @@ class Work:
         end_weight = self.experiment.memory.end_positive_weight
         return DreamWorld(memory, starts, config, features, (low, high), end_weight)
 
-    def starts(self, round: int, memory: MDNRNN, count: int) -> Starts:
-        """Up to `count` openings and as many later moments of those episodes; of a released run, those it has."""
+    def starts(self, round: int, memory: MDNRNN, count: int, brink: float = 0.0) -> Starts:
+        """Up to `count` openings and as many later moments of those episodes, see `gather_starts`.
+
+        Of a released run those it has.
+        """
         if self.run.is_released:
             return released.starts(self.run, self.memory(round)[1], self.device)
         rng = numpy_stream(self.experiment.seed, "starts", round)
-        return gather_starts(memory, self.seen(round), count, rng)
+        return gather_starts(memory, self.seen(round), count, rng, brink)
 
     def agent(self, parts: Parts, controller: Controller | None = None) -> Agent:
         """The agent as `load_agent` gives it, with another C in its place where there is one."""

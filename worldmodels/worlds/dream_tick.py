@@ -26,6 +26,9 @@ class DreamConfig:
     horizon: int = 250  # ticks
     openings: float = 0.5  # share of the dreams that begin where episodes begin, with an empty memory
     starts: int = 2048  # openings, and as many later moments, kept in the bank
+    brink: float = (
+        0.0  # where C is sought, share of those moments that lie in the last 64 ticks of a game that ended
+    )
     action_noise: float = 0.0  # sigma of a smooth noise on the actions, in the game's units
     noise_correlation: float = 0.8  # of that noise from tick to tick
     # "cut-off": a dream ends where M's logit of an end is above 0, as in the paper; what is less likely costs nothing.
@@ -47,6 +50,8 @@ class DreamConfig:
             )
         if not 0 <= self.openings <= 1:
             raise ValueError(f"dream.openings must lie in [0, 1], got {self.openings}")
+        if not 0 <= self.brink <= 1:
+            raise ValueError(f"dream.brink must lie in [0, 1], got {self.brink}")
         if self.action_noise < 0:
             raise ValueError(f"dream.action_noise must not be negative, got {self.action_noise}")
         if not 0 <= self.noise_correlation < 1:

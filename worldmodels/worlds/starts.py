@@ -13,6 +13,8 @@ from worldmodels.memory.mdn_rnn import MDNRNN, advance
 from worldmodels.memory.sequences import pad
 from worldmodels.rollouts.latents import LatentEpisode
 
+BRINK = 64  # ticks before the end of a game: a fireball of Take Cover flies for 48
+
 
 @dataclass(frozen=True)
 class Starts:
@@ -30,13 +32,17 @@ class Starts:
 
 @torch.no_grad()
 def gather_starts(
-    model: MDNRNN, episodes: Sequence[LatentEpisode], count: int, rng: np.random.Generator
+    model: MDNRNN,
+    episodes: Sequence[LatentEpisode],
+    count: int,
+    rng: np.random.Generator,
+    brink: float = 0.0,
 ) -> Starts:
     """Choose up to `count` openings and `count` later moments, at random.
 
     Later moments are uniform over all ticks of the chosen episodes (at most 4 * sqrt(count) episodes, so that
-    the warming up stays cheap however many there are), and no other episodes are asked for. Memories are warmed
-    up on V's means, as in the actual world.
+    the warming up stays cheap however many there are), and no other episodes are asked for. A share `brink` of them
+    comes from the last `BRINK` ticks of those that ended. Memories are warmed up on V's means, as in the actual world.
     """
     device = model.head.weight.device
     # Of an opening its first frame alone is kept: there are up to `count` of them.
@@ -47,7 +53,13 @@ def gather_starts(
     chosen = [episodes[i] for i in rng.permutation(len(episodes))[: max(1, int(4 * count**0.5))]]
     later = [(row, t) for row, episode in enumerate(chosen) for t in range(1, episode.length)]
     moments = np.array(later, np.int64).reshape(-1, 2)  # none where every episode has one tick
-    moments = moments[np.sort(rng.permutation(len(moments))[:count])]  # (S, 2): which episode, which frame
+    picked = rng.permutation(len(moments))[:count]
+    if brink > 0:
+        lengths = np.array([episode.length if episode.terminated else np.inf for episode in chosen])
+        last = np.flatnonzero(lengths[moments[:, 0]] - moments[:, 1] <= BRINK)
+        last = rng.permutation(last)[: round(brink * count)]
+        picked = np.concatenate([last, picked[: count - len(last)]])
+    moments = moments[np.sort(picked)]  # (S, 2): which episode, which frame
     batch = pad(chosen)
     weights, memory = model.tick_weights(), model.initial(len(chosen))
     mu = [mu for mu, _ in openings] + [chosen[row].mu[t] for row, t in moments]
