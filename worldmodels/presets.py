@@ -15,6 +15,7 @@ from worldmodels.memory.train import MemoryTraining
 from worldmodels.presets_take_cover import (
     take_cover_best,
     take_cover_demo,
+    take_cover_foresight,
     take_cover_gradient,
     take_cover_moments,
     take_cover_paper,
@@ -189,6 +190,7 @@ PRESETS: dict[str, dict[str, Callable[[], Experiment]]] = {
         "gradient": take_cover_gradient,
         "rounds": take_cover_rounds,
         "moments": take_cover_moments,
+        "foresight": take_cover_foresight,
     },
     "toy": {"demo": toy_demo},
 }

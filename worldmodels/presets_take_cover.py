@@ -156,3 +156,32 @@ def take_cover_moments() -> Experiment:
         dream=replace(before.dream, openings=0.1, starts=8192),
         evaluation=replace(before.evaluation, batch=64),
     )
+
+
+def take_cover_foresight() -> Experiment:
+    """Three rounds with a new M, 85 minutes on two cores: M is asked for z some ticks ahead, and C begins at zero.
+
+    On V and all games of a run of `moments`; `--start` names it where it is not in runs/take-cover-moments. Half of the
+    dreams begin shortly before the end of a game: there is most to be learnt.
+    """
+    before = take_cover_moments()
+    return replace(
+        before,
+        preset="foresight",
+        start="runs/take-cover-moments",
+        start_with="vision",
+        rounds=replace(
+            before.rounds,
+            count=3,
+            memory_steps=(7000, 1500),
+            memory_rates=(2e-3, 2e-4),  # trained on at 2e-3 an M with layers before its LSTM comes apart
+            generations=(240, 120, 250),
+            hidden=(64,),
+        ),
+        mdn_rnn=replace(
+            before.mdn_rnn, embedding=(512, 256), ends_ahead=(8, 16, 32), latents_ahead=(4, 8, 16)
+        ),
+        memory=replace(before.memory, ahead_weight=0.5),
+        dream=replace(before.dream, brink=0.5),
+        evolution=replace(before.evolution, averaged=20),
+    )
