@@ -72,6 +72,7 @@ def test_the_error_is_that_of_the_latents_that_were_there():
     hidden = model.sequence(batch.mu[:, :-1], batch.actions)
     expected = torch.zeros(())
     for head, ahead in zip(model.foresight, (2, 4), strict=True):
+        assert isinstance(head, Foresight)
         errors = []
         for row, length in enumerate(lengths):
             for tick in range(length - ahead + 1):
