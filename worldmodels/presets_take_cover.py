@@ -159,7 +159,7 @@ def take_cover_moments() -> Experiment:
 
 
 def take_cover_foresight() -> Experiment:
-    """Three rounds with a new M, 85 minutes on two cores: M is asked for z some ticks ahead, and C begins at zero.
+    """Three rounds with a new M, 100 minutes on two cores: M is asked for z some ticks ahead, and C begins at zero.
 
     On V and all games of a run of `moments`; `--start` names it where it is not in runs/take-cover-moments. Half of the
     dreams begin shortly before the end of a game: there is most to be learnt.

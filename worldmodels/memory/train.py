@@ -80,10 +80,9 @@ def memory_loss(
         kept = noise[:, :-1, size:] > NormalDist().inv_cdf(training.dropout)
         hidden = hidden * kept / (1 - training.dropout)
     prediction = model.predict(hidden)
-    total = batch.weight.sum()
 
-    def mean(values: Tensor) -> Tensor:
-        return (values * batch.weight).sum() / total
+    def mean(values: Tensor, weight: Tensor = batch.weight) -> Tensor:
+        return (values * weight).sum() / weight.sum().clamp(min=1)
 
     nll = -mean(prediction.mixture.log_prob(z[:, 1:]).mean(dim=-1))
     parts = {"loss": nll, "nll": nll.detach()}
@@ -93,7 +92,7 @@ def memory_loss(
         parts["loss"] = parts["loss"] + training.reward_weight * error
         parts["reward"] = error.detach()
     if prediction.end_logit is not None:
-        positive = torch.full((), training.end_positive_weight, device=total.device)
+        positive = torch.full((), training.end_positive_weight, device=batch.weight.device)
         error = mean(
             F.binary_cross_entropy_with_logits(
                 prediction.end_logit, batch.ended, reduction="none", pos_weight=positive
@@ -104,16 +103,15 @@ def memory_loss(
     if prediction.ahead_logits is not None:
         within = batch.left.unsqueeze(-1) < batch.left.new_tensor(model.config.ends_ahead)  # (B, T, K)
         entropy = F.binary_cross_entropy_with_logits(
-            prediction.ahead_logits, within.to(total.dtype), reduction="none"
+            prediction.ahead_logits, within.to(batch.weight.dtype), reduction="none"
         )
         error = mean(entropy.sum(dim=-1))
         parts["loss"] = parts["loss"] + training.ahead_weight * error
         parts["ahead"] = error.detach()
     if foretold := model.foresee(hidden, batch.actions):
-        error = total.new_zeros(())
+        error = batch.weight.new_zeros(())
         for ahead, foreseen in foretold:
-            weight = batch.weight[:, ahead - 1 :]
-            error = error + (foreseen.surprise(z[:, ahead:]) * weight).sum() / weight.sum().clamp(min=1)
+            error = error + mean(foreseen.surprise(z[:, ahead:]), batch.weight[:, ahead - 1 :])
         parts["loss"] = parts["loss"] + training.latents_weight * error
         parts["foresight"] = error.detach()
     return parts, memory

@@ -66,7 +66,7 @@ def grow(
     built = experiment.built(round)
     features = built.features
     dream = replace(experiment.dream, temperature=temperature, horizon=horizon)
-    dreaming, others = work.dream(round, memory, features, dream), []
+    dreaming, others = work.dream(round, memory, features, dream, dream.brink), []
     if where == "dream":
         others, hashes = others_dreams(work, round, memory, dreaming)
         made_from |= hashes
@@ -151,7 +151,8 @@ def others_dreams(
     hashes: dict[str, str] = {}
     for dreamer in range(1, work.dreamers(round)):
         other, hashes[f"dreamer-{dreamer}"] = work.dreamer(round, dreamer)
-        others.append(OthersDream(memory, own.starts, work.dream(round, other, own.feature_kind, own.config)))
+        theirs = work.dream(round, other, own.feature_kind, own.config, own.config.brink)
+        others.append(OthersDream(memory, own.starts, theirs))
     return others, hashes
 
 

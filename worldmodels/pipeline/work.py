@@ -206,11 +206,14 @@ class Work:
     def senses(self, parts: Parts) -> Senses:
         return Senses(parts.vision, parts.memory, parts.config.features, self.device)
 
-    def dream(self, round: int, memory: MDNRNN, features: str, config: DreamConfig) -> DreamWorld:
-        """The dream of a round's M, beginning from the episodes stored until then."""
-        return self.dream_from(
-            self.starts(round, memory, config.starts, config.brink), memory, features, config
-        )
+    def dream(
+        self, round: int, memory: MDNRNN, features: str, config: DreamConfig, brink: float = 0.0
+    ) -> DreamWorld:
+        """The dream of a round's M, beginning from the episodes stored until then.
+
+        Where C is sought, `brink` is that of the settings; a score or a film begins at any moment.
+        """
+        return self.dream_from(self.starts(round, memory, config.starts, brink), memory, features, config)
 
     def dream_from(self, starts: Starts, memory: MDNRNN, features: str, config: DreamConfig) -> DreamWorld:
         """The dream of an M of this run, beginning at these moments."""

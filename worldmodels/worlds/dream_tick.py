@@ -26,7 +26,8 @@ class DreamConfig:
     horizon: int = 250  # ticks
     openings: float = 0.5  # share of the dreams that begin where episodes begin, with an empty memory
     starts: int = 2048  # openings, and as many later moments, kept in the bank
-    # Where C is sought, share of those later moments that lie in the last 64 ticks of a game that ended.
+    # Where C is sought, and scored when it is found, share of those later moments that lie in the last 64 ticks of a
+    # game that ended; no other dream begins so.
     brink: float = 0.0
     action_noise: float = 0.0  # sigma of a smooth noise on the actions, in the game's units
     noise_correlation: float = 0.8  # of that noise from tick to tick
